@@ -1,0 +1,1 @@
+"""Connectors of streamflow: sources and sinks, one file for each system."""

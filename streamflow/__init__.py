@@ -1,0 +1,85 @@
+"""streamflow: anomaly detection on live IoT streams that survives production.
+
+Compose a flow of stages with `|`, replay it on history, run it on Bytewax unchanged. The names
+here are the whole public surface; they load when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streamflow.core.batch import Batch as Batch
+    from streamflow.core.batch import Words as Words
+    from streamflow.core.connect import DeadLetter as DeadLetter
+    from streamflow.core.connect import Message as Message
+    from streamflow.core.connect import Messages as Messages
+    from streamflow.core.connect import Reader as Reader
+    from streamflow.core.connect import Sink as Sink
+    from streamflow.core.connect import Source as Source
+    from streamflow.core.connect import Writer as Writer
+    from streamflow.core.connect import records as records
+    from streamflow.core.event import Event as Event
+    from streamflow.core.memory import Field as Field
+    from streamflow.core.memory import Memory as Memory
+    from streamflow.core.quality import Quality as Quality
+    from streamflow.core.schema import Sensor as Sensor
+    from streamflow.core.stage import Stage as Stage
+    from streamflow.flow.flow import Flow as Flow
+    from streamflow.formats.csv import Csv as Csv
+    from streamflow.formats.json import Json as Json
+    from streamflow.models.learning import Gate as Gate
+    from streamflow.models.novelty import ValueNovelty as ValueNovelty
+    from streamflow.stages.alert import Alert as Alert
+    from streamflow.stages.detect import Detect as Detect
+    from streamflow.stages.drift import MonitorDrift as MonitorDrift
+    from streamflow.stages.impute import Impute as Impute
+    from streamflow.stages.map import Map as Map
+    from streamflow.stages.map import Reject as Reject
+    from streamflow.stages.map import stage as stage
+    from streamflow.stages.validate import Validate as Validate
+
+_HOME = {
+    "Alert": "stages.alert",
+    "Batch": "core.batch",
+    "Csv": "formats.csv",
+    "DeadLetter": "core.connect",
+    "Detect": "stages.detect",
+    "Event": "core.event",
+    "Field": "core.memory",
+    "Flow": "flow.flow",
+    "Gate": "models.learning",
+    "Impute": "stages.impute",
+    "Json": "formats.json",
+    "Map": "stages.map",
+    "Memory": "core.memory",
+    "Message": "core.connect",
+    "Messages": "core.connect",
+    "MonitorDrift": "stages.drift",
+    "Quality": "core.quality",
+    "Reader": "core.connect",
+    "Reject": "stages.map",
+    "Sensor": "core.schema",
+    "Sink": "core.connect",
+    "Source": "core.connect",
+    "Stage": "core.stage",
+    "Validate": "stages.validate",
+    "ValueNovelty": "models.novelty",
+    "Words": "core.batch",
+    "Writer": "core.connect",
+    "records": "core.connect",
+    "stage": "stages.map",
+}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'streamflow' has no attribute {name!r}")
+    return getattr(import_module(f"streamflow.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

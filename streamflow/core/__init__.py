@@ -1,0 +1,1 @@
+"""The words of the library as types: batches, events, state, stages. Imports numpy only."""

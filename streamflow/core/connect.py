@@ -1,0 +1,217 @@
+"""Sources and sinks as the engine knows them, and what travels between them and the formats."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from streamflow.core.batch import Batch
+from streamflow.core.event import Event
+from streamflow.core.schema import Schema
+
+Position = Any
+"""Where a source resumes: a plain number, string, list or dict."""
+
+Outlet = Literal["rows", "alerts", "events", "rejected", "dead_letters"]
+OUTLETS: tuple[Outlet, ...] = ("rows", "alerts", "events", "rejected", "dead_letters")
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of a simple source, and where to resume behind it."""
+
+    payload: bytes
+    position: Position = None
+    arrived: int | None = None
+
+
+@dataclass(frozen=True)
+class Messages:
+    """Messages of one partition, in order.
+
+    Parameters
+    ----------
+    payloads
+        The bytes of each.
+    places
+        Where each came from, for people: a line number, an offset.
+    header
+        What every payload needs to be understood, such as the header line of a CSV file.
+    arrived
+        When they came, ns UTC; None for history, where a reading arrives at its event time.
+    """
+
+    payloads: Sequence[bytes]
+    places: Sequence[int | str]
+    header: bytes = b""
+    arrived: int | None = None
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message that could not become a reading."""
+
+    payload: bytes
+    reason: str
+    source: str
+    partition: str
+    place: int | str
+    byte: int | None = None
+
+    def row(self) -> dict[str, Any]:
+        """The dead letter as one flat dict."""
+        return {
+            "source": self.source,
+            "partition": self.partition,
+            "place": self.place,
+            "byte": self.byte,
+            "reason": self.reason,
+            "payload": self.payload.decode("utf-8", "backslashreplace"),
+        }
+
+
+class Trouble(Protocol):
+    """How a decoder reports a message that could not become a reading."""
+
+    def __call__(self, i: int, reason: str, byte: int | None = None) -> None:
+        """Message `i` is dead, for this reason, at this byte if it is known."""
+
+
+class Decoder(Protocol):
+    """Turns the messages of one partition into a batch."""
+
+    def decode(self, messages: Messages, dead: Trouble) -> Batch:
+        """All readings of the messages, in order."""
+
+
+class Format(Protocol):
+    """Bytes to batches."""
+
+    def decoder(self, schema: Schema) -> Decoder:
+        """A decoder for one partition of a flow with this schema."""
+
+
+class Reader(ABC):
+    """An open partition of a source."""
+
+    @abstractmethod
+    def poll(self, limit: int) -> Messages | Batch | None:
+        """What is there, up to `limit` messages; None if nothing is now. Never waits.
+
+        Raises EndOfStream if there will be no more, NotConnected or Backoff to be asked later.
+        """
+
+    @abstractmethod
+    def position(self) -> Position:
+        """Where to resume so that nothing given so far comes again."""
+
+    def committed(self, position: Position) -> None:
+        """Everything up to `position` is durable: acknowledge it."""
+
+    def next_poll(self) -> float:
+        """Seconds to wait before polling again when nothing was there."""
+        return 0.002
+
+    def progress(self) -> float | None:
+        """The fraction that has been read, if the whole is known."""
+        return None
+
+    def close(self) -> None:
+        """Let go."""
+
+
+@dataclass(frozen=True)
+class Source(ABC):
+    """Where messages come from. Frozen configuration; `open` gives a reader per partition.
+
+    A simple source defines `open` as a generator of `Message`, or None for "nothing now". A full
+    one returns a `Reader`.
+    """
+
+    name: str = field(default="", kw_only=True)
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return self.name or type(self).__name__.lower()
+
+    @property
+    def format(self) -> Format | None:
+        """How its messages are decoded; None if its readers give batches."""
+        return None
+
+    @property
+    def promise(self) -> str:
+        """What it can promise after a crash: "replay" (can resume at a position) or "none"."""
+        return "replay"
+
+    def check(self, schema: Schema) -> None:
+        """Raise FlowError if it cannot be opened, before anything runs."""
+
+    def partitions(self) -> Sequence[str]:
+        """The names of its partitions."""
+        return ["0"]
+
+    @abstractmethod
+    def open(self, partition: str, position: Position) -> Reader | Iterator[Message | None]:
+        """Read a partition, after `position`; None is from the start."""
+
+
+class Writer(ABC):
+    """An open partition of a sink."""
+
+    @abstractmethod
+    def write(self, items: Batch | Sequence[Event] | Sequence[DeadLetter]) -> None:
+        """Take rows or rejected readings (a batch), events, or dead letters."""
+
+    def snapshot(self) -> Position:
+        """Return only when all that was written is durable; where to resume."""
+        return None
+
+    def close(self) -> None:
+        """Let go; the input is complete."""
+
+
+@dataclass(frozen=True)
+class Sink(ABC):
+    """Where results go.
+
+    Parameters
+    ----------
+    of
+        What it takes: "rows", "alerts", "events", "rejected" or "dead_letters".
+    where
+        For rows: only those for which this expression holds.
+    """
+
+    of: Outlet = field(default="rows", kw_only=True)
+    where: str | None = field(default=None, kw_only=True)
+    name: str = field(default="", kw_only=True)
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return self.name or f"{type(self).__name__.lower()}_{self.of}"
+
+    @property
+    def promise(self) -> str:
+        """What it does after a crash: "once" (rolls back to its snapshot), "upsert" or "repeat"."""
+        return "repeat"
+
+    def check(self, schema: Schema) -> None:
+        """Raise FlowError if it cannot be opened, before anything runs."""
+
+    @abstractmethod
+    def open(self, resume: Position) -> Writer:
+        """Start writing, behind `resume` if it is given."""
+
+
+def records(items: Batch | Iterable[Event] | Iterable[DeadLetter]) -> Iterator[Mapping[str, Any]]:
+    """Anything a sink takes, as flat dicts; times of rows stay ns."""
+    if isinstance(items, Batch):
+        yield from items.rows()
+    else:
+        for item in items:
+            yield item.row()

@@ -1,0 +1,89 @@
+"""Memory: what a stage declares to remember about ONE device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Columns = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One thing remembered: a NumPy dtype, a shape per device, a default.
+
+    A `derived` field follows from the configuration and the device's name: it is filled by
+    `Stage.on_devices` and never saved.
+    """
+
+    dtype: DTypeLike
+    default: float | int | bool = 0
+    shape: tuple[int, ...] = ()
+    derived: bool = False
+
+    def make(self, rows: int) -> NDArray[Any]:
+        """`rows` fresh rows."""
+        if self.default == 0:
+            return np.zeros((rows, *self.shape), self.dtype)
+        return np.full((rows, *self.shape), self.default, self.dtype)
+
+
+class Codec(Protocol):
+    """How an object that is not an array is saved, and by which library version."""
+
+    version: str
+
+    def dump(self, thing: Any) -> bytes:
+        """The object as bytes."""
+
+    def load(self, data: bytes, version: str) -> Any:
+        """The object again; raises StateError if `version` cannot be read."""
+
+    def size(self, thing: Any) -> int:
+        """Bytes it takes in memory, about."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a stage remembers about one device; the engine owns, saves and erases it.
+
+    Parameters
+    ----------
+    fields
+        name -> `Field`, or a plain default: `{"mean": 0.0, "count": 0}`.
+    version
+        Raised when a field changes its meaning. A new field with a default needs no new version.
+    upgrades
+        version -> function from that version's columns to the next version's.
+    codec
+        Given if the stage keeps one object per device, such as a River model.
+    holds
+        True if the stage holds readings back.
+
+    Examples
+    --------
+    >>> Memory({"mean": 0.0, "count": 0}).bytes_per_device
+    16
+    """
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 1
+    upgrades: Mapping[int, Callable[[Columns], Columns]] = field(default_factory=dict)
+    codec: Codec | None = None
+    holds: bool = False
+
+    def __post_init__(self) -> None:
+        typed = {
+            name: spec if isinstance(spec, Field) else Field(np.asarray(spec).dtype, spec)
+            for name, spec in self.fields.items()
+        }
+        object.__setattr__(self, "fields", typed)
+
+    @property
+    def bytes_per_device(self) -> int:
+        """Bytes of all fields for one device; objects and held readings come on top."""
+        return sum(spec.make(1).nbytes for spec in self.fields.values())

@@ -1,0 +1,179 @@
+"""State: what one step of one shard remembers. Saved, restored and erased here, once for all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamflow.core.batch import Batch, Mask, Rows
+from streamflow.core.event import Event, event_id
+from streamflow.core.index import Index
+from streamflow.core.memory import Columns, Memory
+from streamflow.core.snapshot import batch_from_tree, batch_to_tree
+from streamflow.errors import StateError
+
+Tree = dict[str, Any]
+"""Plain dicts, lists, strings, numbers, bytes and arrays: nothing of ours."""
+
+
+class Table:
+    """The fields of a `Memory` for every row of an index, struct of arrays."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+        self.columns: Columns = {name: spec.make(16) for name, spec in memory.fields.items()}
+
+    def grow(self, rows: int) -> None:
+        """Make room for `rows` rows."""
+        for name, spec in self.memory.fields.items():
+            old = self.columns[name]
+            if len(old) < rows:
+                new = spec.make(max(rows, 2 * len(old)))
+                new[: len(old)] = old
+                self.columns[name] = new
+
+    def erase(self, rows: Sequence[int]) -> None:
+        """Back to the defaults."""
+        for name, spec in self.memory.fields.items():
+            self.columns[name][rows] = spec.make(1)[0]
+
+    def snapshot(self, rows: Rows) -> Tree:
+        """The rows given, without derived fields."""
+        fields = self.memory.fields.items()
+        return {name: self.columns[name][rows] for name, spec in fields if not spec.derived}
+
+    def restore(self, step: str, saved: Columns, version: int, rows: int) -> None:
+        """Take over saved columns, upgraded to this version of the memory."""
+        for old in range(version, self.memory.version):
+            if old not in self.memory.upgrades:
+                raise StateError(f"step {step!r}: no upgrade from state version {old} to {old + 1}")
+            saved = self.memory.upgrades[old](saved)
+        if version > self.memory.version:
+            raise StateError(
+                f"step {step!r}: its state has version {version}, newer than this program's "
+                f"{self.memory.version}; run the newer program, or --forget {step}"
+            )
+        for name, spec in self.memory.fields.items():
+            fresh = spec.make(max(rows, 16))
+            if name in saved:
+                if saved[name].dtype != fresh.dtype or saved[name].shape[1:] != fresh.shape[1:]:
+                    raise StateError(
+                        f"step {step!r}: {name!r} was saved as {saved[name].dtype} "
+                        f"{saved[name].shape[1:]}, and is now {fresh.dtype} {fresh.shape[1:]}; "
+                        f"undo the change, or --forget {step}"
+                    )
+                fresh[:rows] = saved[name]
+            self.columns[name] = fresh
+
+
+class State:
+    """All that one step of one shard remembers; handed to the stage with every batch.
+
+    `state["mean"]` is the array of a field over all devices of the shard, indexed by
+    `batch.device`; fetch it anew with every batch, for it grows.
+    """
+
+    def __init__(self, flow: str, step: str, memory: Memory, index: Index) -> None:
+        self.flow = flow
+        self.step = step
+        self.memory = memory
+        self.index = index
+        self.table = Table(memory)
+        self.objects: dict[int, Any] = {}
+        self.held: Batch | None = None
+        self.created = 0
+        self.merged = 0
+
+    def __getitem__(self, field: str) -> NDArray[Any]:
+        return self.table.columns[field]
+
+    def event(
+        self,
+        kind: str,
+        row: int,
+        time: int,
+        fields: Mapping[str, Any],
+        *,
+        opened: int | None = None,
+    ) -> Event:
+        """An event about a device, given by its row; an episode keeps the id of its opening."""
+        device = self.index.names[row]
+        id_ = event_id(self.flow, self.step, device, time if opened is None else opened)
+        return Event(id_, kind, self.step, device, time, fields)
+
+    def hold(self, batch: Batch) -> None:
+        """Hold readings back, behind those already held."""
+        self.held = batch if self.held is None else Batch.concat([self.held, batch])
+
+    def release(self, rows: Mask | Rows) -> Batch | None:
+        """Take held readings out, by a mask or by positions in the order wanted; None if none."""
+        if self.held is None:
+            return None
+        out = self.held.take(rows)
+        left = np.ones(len(self.held), bool)
+        left[rows] = False
+        self.held = self.held.take(left) if left.any() else None
+        return out if len(out) else None
+
+    @property
+    def held_count(self) -> int:
+        """How many readings are held back."""
+        return 0 if self.held is None else len(self.held)
+
+    def erase(self, rows: Sequence[int]) -> int:
+        """Forget devices; the number of their readings that were held."""
+        self.table.erase(rows)
+        for row in rows:
+            self.objects.pop(row, None)
+        if self.held is None:
+            return 0
+        gone = self.release(np.isin(self.held.device, rows))
+        return 0 if gone is None else len(gone)
+
+    def snapshot(self, rows: Rows) -> Tree:
+        """Everything remembered, renumbered so that `rows[i]` becomes row i."""
+        number = {int(row): i for i, row in enumerate(rows)}
+        codec = self.memory.codec
+        kept = sorted((number[row], thing) for row, thing in self.objects.items()) if codec else []
+        held = None
+        if self.held is not None:
+            rank = np.zeros(len(self.index.names), np.int32)
+            rank[rows] = np.arange(len(rows), dtype=np.int32)
+            held = batch_to_tree(self.held, rank)
+        return {
+            "version": self.memory.version,
+            "columns": self.table.snapshot(rows),
+            "objects": {
+                "version": codec.version if codec else "",
+                "rows": [row for row, _ in kept],
+                "data": [codec.dump(thing) for _, thing in kept] if codec else [],
+            },
+            "held": held,
+        }
+
+    def restore(self, saved: Tree) -> None:
+        """Take over a snapshot; the index has been restored before."""
+        self.table.restore(self.step, saved["columns"], saved["version"], len(self.index.names))
+        objects = saved["objects"]
+        if objects["rows"]:
+            if self.memory.codec is None:
+                raise StateError(
+                    f"step {self.step!r}: its state holds objects, but the step keeps none now; "
+                    f"--forget {self.step}"
+                )
+            load, version = self.memory.codec.load, objects["version"]
+            pairs = zip(objects["rows"], objects["data"], strict=True)
+            self.objects = {row: load(data, version) for row, data in pairs}
+        if saved["held"] is not None:
+            self.held = batch_from_tree(saved["held"], self.index.names)
+
+    def bytes(self) -> int:
+        """Bytes in memory: arrays, and objects as their codec estimates them."""
+        total = sum(column.nbytes for column in self.table.columns.values())
+        if self.memory.codec and self.objects:
+            some = next(iter(self.objects.values()))
+            total += self.memory.codec.size(some) * len(self.objects)
+        return total

@@ -1,0 +1,95 @@
+"""Intake: one open partition of a source, decoded. The same for both engines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from streamflow.core.batch import Batch
+from streamflow.core.connect import (
+    DeadLetter,
+    Decoder,
+    Message,
+    Messages,
+    Position,
+    Reader,
+    Source,
+)
+from streamflow.core.schema import Schema
+from streamflow.errors import EndOfStream, FlowError
+
+LIMIT = 4096
+"""The most messages in a batch. What is there is taken; nothing waits for a batch to fill."""
+
+
+@dataclass
+class Parcel:
+    """What one poll brought: readings, dead letters, and how many messages it was."""
+
+    received: int
+    decoded: int
+    batch: Batch | None = None
+    dead: list[DeadLetter] = field(default_factory=list)
+
+
+class Intake:
+    """Polls a partition and decodes what comes."""
+
+    def __init__(self, source: Source, schema: Schema, partition: str, position: Position) -> None:
+        opened = source.open(partition, position)
+        self.reader = opened if isinstance(opened, Reader) else _Generated(opened, position)
+        self._source, self._partition = source, partition
+        format_ = source.format
+        self._decoder: Decoder | None = format_.decoder(schema) if format_ else None
+
+    def poll(self) -> Parcel | None:
+        """What is there now; None if nothing is. Raises EndOfStream at the end."""
+        got = self.reader.poll(LIMIT)
+        if got is None:
+            return None
+        if isinstance(got, Batch):
+            return Parcel(len(got), len(got), got)
+        if self._decoder is None:
+            raise FlowError(f"source {self._source.step!r} gives messages, but names no format")
+        dead: dict[int, DeadLetter] = {}
+
+        def lost(i: int, reason: str, byte: int | None = None) -> None:
+            place = (self._source.step, self._partition, got.places[i])
+            dead[i] = DeadLetter(got.payloads[i], reason, *place, byte)
+
+        batch = self._decoder.decode(got, lost)
+        received = len(got.payloads)
+        return Parcel(received, received - len(dead), batch, [dead[i] for i in sorted(dead)])
+
+
+class _Generated(Reader):
+    """The reader of a simple source: a generator of messages."""
+
+    def __init__(self, messages: Iterator[Message | None], position: Position) -> None:
+        self._messages = messages
+        self._position = position
+        self._count = 0
+
+    def poll(self, limit: int) -> Messages | None:
+        payloads: list[bytes] = []
+        arrived: int | None = None
+        for message in self._messages:
+            if message is None:
+                break
+            self._position = message.position
+            arrived = message.arrived
+            payloads.append(message.payload)
+            if len(payloads) == limit or arrived is not None:
+                break
+        else:
+            if not payloads:
+                raise EndOfStream("the generator has ended")
+        if not payloads:
+            return None
+        first = self._count
+        self._count += len(payloads)
+        return Messages(payloads, range(first, self._count), arrived=arrived)
+
+    def position(self) -> Any:
+        return self._position

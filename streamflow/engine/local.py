@@ -1,0 +1,74 @@
+"""The local engine: a plan in this process, without Bytewax. For replay, tests and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+
+from streamflow.core.clock import Clock, SystemClock
+from streamflow.core.connect import DeadLetter, Source
+from streamflow.engine.intake import Intake
+from streamflow.engine.plan import Plan
+from streamflow.engine.result import Result
+from streamflow.engine.shard import Outcome, Shard
+from streamflow.errors import Backoff, EndOfStream, NotConnected
+
+Progress = Callable[[float | None, int], None]
+"""Told the fraction read, if it is known, and the readings so far."""
+
+
+def replay(
+    plan: Plan,
+    sources: tuple[Source, ...],
+    *,
+    progress: Progress | None = None,
+    clock: Clock | None = None,
+) -> Result:
+    """Run the stages of a plan over sources to their end, sinks closed; all results in memory."""
+    clock = clock or SystemClock()
+    shard = Shard(plan)
+    outcome, dead = Outcome(), list[DeadLetter]()
+    began = perf_counter()
+    intakes = [Intake(s, plan.schema, part, None) for s in sources for part in s.partitions()]
+    opened = list(intakes)
+    try:
+        while intakes:
+            waits = []
+            for intake in list(intakes):
+                try:
+                    parcel = intake.poll()
+                except EndOfStream:
+                    intakes.remove(intake)
+                    continue
+                except (Backoff, NotConnected) as error:
+                    waits.append(error.wait if isinstance(error, Backoff) else 1.0)
+                    continue
+                if parcel is None:
+                    waits.append(intake.reader.next_poll())
+                    continue
+                shard.balance.received += parcel.received
+                shard.balance.decoded += parcel.decoded
+                shard.balance.dead += len(parcel.dead)
+                dead += parcel.dead
+                if parcel.batch is not None:
+                    _gather(outcome, shard.on_batch(parcel.batch))
+                if progress:
+                    progress(_fraction(opened), shard.balance.readings)
+            if intakes and len(waits) == len(intakes):
+                clock.sleep(min(waits))
+        _gather(outcome, shard.on_end())
+    finally:
+        for intake in opened:
+            intake.reader.close()
+    return Result.of(plan, shard, outcome, dead, perf_counter() - began)
+
+
+def _gather(total: Outcome, part: Outcome) -> None:
+    total.rows += part.rows
+    total.events += part.events
+    total.rejected += part.rejected
+
+
+def _fraction(intakes: list[Intake]) -> float | None:
+    known = [part for intake in intakes if (part := intake.reader.progress()) is not None]
+    return sum(known) / len(known) if known else None

@@ -1,0 +1,105 @@
+"""Plan: a flow's parts, checked against each other and bound to the columns that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamflow.core.connect import OUTLETS, Sink, Source
+from streamflow.core.expr import Expr, parse
+from streamflow.core.schema import Schema
+from streamflow.core.stage import Stage
+from streamflow.errors import FlowError, suggest
+
+Part = Source | Stage | Sink
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A sink at its place in the flow."""
+
+    sink: Sink
+    where: Expr | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the engines run.
+
+    Parameters
+    ----------
+    name
+        The flow's name.
+    schema
+        What messages hold.
+    sources
+        Where messages come from; their readings merge.
+    steps
+        Bound stages, and the taps of row sinks, in order.
+    taps
+        All sinks.
+    outputs
+        The schema behind the last step.
+    shards
+        How many groups the devices are split into.
+    """
+
+    name: str
+    schema: Schema
+    sources: tuple[Source, ...]
+    steps: tuple[Stage | Tap, ...]
+    taps: tuple[Tap, ...]
+    outputs: Schema
+    shards: int
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The bound stages, in order."""
+        return tuple(step for step in self.steps if isinstance(step, Stage))
+
+
+def plan(name: str, schema: Schema, parts: Sequence[Part], shards: int) -> Plan:
+    """Check and bind the parts of a flow; FlowError says what is wrong with which."""
+    sources: list[Source] = []
+    steps: list[Stage | Tap] = []
+    taps: list[Tap] = []
+    taken: set[str] = set()
+    here = schema
+    for part in parts:
+        if isinstance(part, Source):
+            if steps or taps:
+                raise FlowError(f"source {part.step!r} comes after a stage; sources come first")
+            sources.append(part)
+        elif isinstance(part, Sink):
+            tap = _tap(part, here)
+            taps.append(tap)
+            if part.of == "rows":
+                steps.append(tap)
+        else:
+            _name(part.step, taken, "stage")
+            bound = part.bind(here)
+            here = here.adding(part.step, part.adds)
+            steps.append(bound)
+    for source in sources:
+        _name(source.step, taken, "source")
+    for tap in taps:
+        _name(tap.sink.step, taken, "sink")
+    return Plan(name, schema, tuple(sources), tuple(steps), tuple(taps), here, shards)
+
+
+def _name(step: str, taken: set[str], kind: str) -> None:
+    if step in taken:
+        raise FlowError(f'two steps are called {step!r}; give this {kind} a name="..." of its own')
+    taken.add(step)
+
+
+def _tap(sink: Sink, schema: Schema) -> Tap:
+    if sink.of not in OUTLETS:
+        raise FlowError(f"sink {sink.step!r}: no outlet of={sink.of!r}; {suggest(sink.of, OUTLETS)}")
+    if sink.where is None:
+        return Tap(sink, None)
+    if sink.of != "rows":
+        raise FlowError(f"sink {sink.step!r}: where= chooses rows; this sink takes {sink.of}")
+    where = parse(sink.where)
+    where.check(sink.step, "where", schema.columns, schema.tags)
+    return Tap(sink, where)

@@ -1,0 +1,118 @@
+"""Result: what a replay gave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamflow.core.batch import Batch
+from streamflow.core.connect import DeadLetter
+from streamflow.core.event import Event
+from streamflow.core.expr import parse
+from streamflow.engine.balance import Balance
+from streamflow.engine.plan import Plan
+from streamflow.engine.shard import Outcome, Shard
+from streamflow.errors import FlowError
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a replay gave: rows, events, what was set aside, and the balance.
+
+    Parameters
+    ----------
+    rows
+        All readings that came out, one batch.
+    events
+        All events, in order.
+    rejected
+        The readings set aside, as dicts, with `step` and `reason`.
+    dead_letters
+        The messages that could not become a reading.
+    balance
+        What came in, what went out.
+    seconds
+        Wall time of the run.
+    spent
+        step -> CPU seconds in its stage.
+    """
+
+    rows: Batch
+    events: Sequence[Event]
+    rejected: Sequence[Mapping[str, Any]]
+    dead_letters: Sequence[DeadLetter]
+    balance: Balance
+    seconds: float
+    spent: Mapping[str, float]
+    plan: Plan = field(repr=False)
+
+    @staticmethod
+    def of(
+        plan: Plan, shard: Shard, outcome: Outcome, dead: Sequence[DeadLetter], seconds: float
+    ) -> Result:
+        """Put together what a run gave."""
+        rows = Batch.concat(outcome.rows) if outcome.rows else empty(plan)
+        rejected = [row for batch in outcome.rejected for row in batch.rows()]
+        spent = {step: ns / 1e9 for step, ns in shard.spent.items()}
+        return Result(
+            rows, outcome.events, rejected, dead, shard.balance, seconds, spent, plan
+        )
+
+    @property
+    def alerts(self) -> Sequence[Event]:
+        """The events of kind "alert"."""
+        return [event for event in self.events if event.kind == "alert"]
+
+    def firings(self, thresholds: Sequence[float] | None = None) -> dict[float, int]:
+        """How many episodes the last `Alert` would have opened with other thresholds.
+
+        Its condition must compare one column with a number, as in "score > 0.95"; hold, after
+        and all else stay. Default thresholds: its own, and quantiles of the column from the
+        90th percentile up.
+        """
+        from streamflow.stages.alert import Alert
+
+        alerts = [stage for stage in self.plan.stages if isinstance(stage, Alert)]
+        if not alerts:
+            raise FlowError("the flow has no Alert, so no threshold to vary")
+        alert = alerts[-1]
+        parts = alert.when.split()
+        if len(parts) != 3 or parts[1] not in (">", ">=") or parts[0] not in self.rows.columns:
+            raise FlowError(f"cannot vary the threshold of {alert.when!r}; it is not column > number")
+        column, sign, own = parts[0], parts[1], float(parts[2])
+        parse(alert.when)
+        values = self.rows[column]
+        known = values[np.isfinite(values)]
+        if thresholds is None:
+            quantiles = [0.9, 0.95, 0.99, 0.995, 0.999, 0.9999]
+            cuts = np.quantile(known, quantiles) if len(known) else []
+            thresholds = sorted({own, *(float(f"{cut:.4g}") for cut in cuts)})
+        before = {n: v for n, v in self.rows.columns.items() if n not in alert.adds}
+        rows = replace(self.rows, columns=before)
+        counts = {}
+        for threshold in thresholds:
+            varied = replace(alert, when=f"{column} {sign} {threshold!r}", until=None)
+            shard = Shard(replace(self.plan, steps=(varied,), taps=()))
+            opened = [e for e in shard.on_batch(rows).events if e.fields["status"] == "opened"]
+            counts[threshold] = len(opened)
+        return counts
+
+    def plot(self, path: str | Path = "streamflow.html", *, labels: Any = ()) -> Path:
+        """Write one self-contained HTML page that shows every device; its path.
+
+        `labels` are known incidents: (device, start, end) with times in ns UTC.
+        """
+        from streamflow.engine.picture import page
+
+        target = Path(path)
+        target.write_text(page(self, labels), encoding="utf-8")
+        return target
+
+
+def empty(plan: Plan) -> Batch:
+    """No readings, with all columns."""
+    return Batch.of([], plan.outputs.columns, plan.outputs.tags)

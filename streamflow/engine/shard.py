@@ -1,0 +1,210 @@
+"""Shard: all stages of a flow over the devices of one shard. Both engines run exactly this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from time import perf_counter_ns
+from typing import Any
+
+import numpy as np
+
+from streamflow.core.batch import Batch, Words
+from streamflow.core.event import Event
+from streamflow.core.index import Index
+from streamflow.core.quality import Quality
+from streamflow.core.stage import Output, Stage
+from streamflow.core.state import State
+from streamflow.engine.balance import Balance
+from streamflow.engine.plan import Plan, Tap
+from streamflow.errors import StageError, StateError, StreamflowError
+
+
+@dataclass
+class Outcome:
+    """What a shard gives back for what it was given."""
+
+    rows: list[Batch] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    rejected: list[Batch] = field(default_factory=list)
+    tapped: list[tuple[Tap, Batch]] = field(default_factory=list)
+
+
+class Shard:
+    """The state of some devices, and the stages that change it.
+
+    Parameters
+    ----------
+    plan
+        What to run.
+    saved
+        A snapshot to go on from.
+    """
+
+    def __init__(self, plan: Plan, saved: dict[str, Any] | None = None) -> None:
+        self.plan = plan
+        self.index = Index()
+        self.balance = Balance()
+        self.now = np.iinfo(np.int64).min
+        self.states = {
+            stage.step: State(plan.name, stage.step, stage.memory, self.index)
+            for stage in plan.stages
+        }
+        self.spent: dict[str, int] = dict.fromkeys(self.states, 0)
+        self._ticking = any(type(s).on_tick is not Stage.on_tick for s in plan.stages)
+        if saved is not None:
+            self._restore(saved)
+
+    def on_batch(self, batch: Batch) -> Outcome:
+        """Readings of this shard's devices, in order."""
+        outcome = Outcome()
+        if len(batch):
+            rows, new = self.index.locate(batch)
+            if new:
+                self._welcome(new)
+            self.index.seen[rows] = batch.arrived
+            self.now = max(self.now, int(batch.arrived.max()))
+            self.balance.readings += len(batch)
+            self._run(0, replace(batch, device=rows, devices=self.index.names), outcome)
+            self._tick(outcome)
+        return outcome
+
+    def on_tick(self, now: int) -> Outcome:
+        """Time has come to `now` without a reading."""
+        outcome = Outcome()
+        self.now = max(self.now, now)
+        self._tick(outcome)
+        return outcome
+
+    def on_end(self) -> Outcome:
+        """The input is complete: nothing stays held."""
+        outcome = Outcome()
+        for at, step in enumerate(self.plan.steps):
+            if isinstance(step, Stage):
+                self._call(at, step, lambda state, step=step: step.on_end(state), outcome)
+        return outcome
+
+    def erase(self, devices: Sequence[str]) -> None:
+        """Forget devices: as if they had never been seen."""
+        rows = [row for name in devices if (row := self.index.row(name)) is not None]
+        if rows:
+            for state in self.states.values():
+                gone = state.erase(rows)
+                self.balance.held -= gone
+                if gone:
+                    self.balance.rejected[state.step, "erased"] += gone
+            self.index.erase(rows)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything, as plain dicts, lists, strings, numbers, bytes and arrays."""
+        rows = self.index.rows()
+        return {
+            "devices": [self.index.names[row] for row in rows],
+            "seen": self.index.seen[rows],
+            "now": int(self.now),
+            "balance": self.balance.tree(),
+            "steps": {step: state.snapshot(rows) for step, state in self.states.items()},
+        }
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        unknown = saved["steps"].keys() - self.states.keys()
+        if unknown:
+            raise StateError(f"the state has a step {min(unknown)!r} that the flow has not")
+        self.index.restore(saved["devices"], saved["seen"])
+        self.now = saved["now"]
+        self.balance = Balance.from_tree(saved["balance"])
+        for state in self.states.values():
+            state.table.grow(len(self.index.names))
+        for step, tree in saved["steps"].items():
+            self.states[step].restore(tree)
+        self._welcome(range(len(self.index.names)))
+
+    def _welcome(self, rows: Sequence[int]) -> None:
+        names = [self.index.names[row] for row in rows]
+        for stage in self.plan.stages:
+            state = self.states[stage.step]
+            state.table.grow(len(self.index.names))
+            stage.on_devices(names, rows, state)
+
+    def _tick(self, outcome: Outcome) -> None:
+        if not self._ticking:
+            return
+        now = int(self.now)
+        for at, step in enumerate(self.plan.steps):
+            if isinstance(step, Stage):
+                self._call(at, step, lambda state, step=step: step.on_tick(now, state), outcome)
+
+    def _call(
+        self, at: int, stage: Stage, give: Callable[[State], Output | None], outcome: Outcome
+    ) -> None:
+        """Let a stage give something back without having been given a reading."""
+        state = self.states[stage.step]
+        batch = self._account(state, 0, give, outcome)
+        if batch is not None:
+            self._run(at + 1, batch, outcome)
+
+    def _run(self, at: int, batch: Batch, outcome: Outcome) -> None:
+        """Through the steps from number `at` on."""
+        for step in self.plan.steps[at:]:
+            if isinstance(step, Tap):
+                kept = batch if step.where is None else batch.take(step.where.mask(batch))
+                if len(kept):
+                    outcome.tapped.append((step, kept))
+                continue
+            state, given = self.states[step.step], batch
+            after = self._account(
+                state, len(given), lambda s, step=step, given=given: step.on_batch(given, s), outcome
+            )
+            if after is None:
+                return
+            batch = after
+        self.balance.out += len(batch)
+        for sensor, flags in batch.quality.items():
+            for flag in Quality:
+                count = int(np.count_nonzero(flags & flag))
+                if count:
+                    self.balance.flagged[sensor, str(flag.name).lower()] += count
+        outcome.rows.append(batch)
+
+    def _account(
+        self, state: State, given: int, give: Callable[[State], Output | None], outcome: Outcome
+    ) -> Batch | None:
+        """Call a stage, see that it lost nothing, take out what it rejected."""
+        held = state.held_count
+        state.created = state.merged = 0
+        start = perf_counter_ns()
+        try:
+            output = give(state)
+        except StreamflowError:
+            raise
+        except Exception as error:
+            raise StageError(state.step, f"{type(error).__name__}: {error}") from error
+        self.spent[state.step] += perf_counter_ns() - start
+        batch, events = output if isinstance(output, tuple) else (output, ())
+        count = 0 if batch is None else len(batch)
+        grown = state.held_count - held
+        if given + state.created != count + state.merged + grown:
+            raise StageError(
+                state.step,
+                f"was given {given} readings and gave back {count}, holding {grown} more; count "
+                f"the rest in state.created or state.merged, or reject them",
+            )
+        self.balance.created += state.created
+        self.balance.merged += state.merged
+        self.balance.held += grown
+        outcome.events.extend(events)
+        if batch is None or batch.reason is None:
+            return batch if count else None
+        return self._split(state.step, batch, batch.reason, outcome)
+
+    def _split(self, step: str, batch: Batch, reason: Words, outcome: Outcome) -> Batch | None:
+        aside = reason.codes >= 0
+        rejected = batch.take(aside)
+        if len(rejected):
+            where = Words(np.zeros(len(rejected), np.int32), [step])
+            outcome.rejected.append(replace(rejected, tags={**rejected.tags, "step": where}))
+            for why in reason.list():
+                if why is not None:
+                    self.balance.rejected[step, why] += 1
+        left = replace(batch.take(~aside), reason=None)
+        return left if len(left) else None

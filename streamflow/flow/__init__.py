@@ -1,0 +1,1 @@
+"""Flow: what users compose; and what finds, checks and describes its parts."""

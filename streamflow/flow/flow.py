@@ -1,0 +1,199 @@
+"""Flow: a frozen value that `|` composes and that runs anywhere unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from streamflow.core.batch import Batch
+from streamflow.core.connect import Sink, Source
+from streamflow.core.schema import Schema, Sensor
+from streamflow.core.stage import Stage
+from streamflow.engine.local import Progress, replay
+from streamflow.engine.plan import Part, Plan, plan
+from streamflow.engine.result import Result
+from streamflow.engine.rows import Batches, Rows
+from streamflow.errors import FlowError
+from streamflow.flow.registry import file_source
+
+if TYPE_CHECKING:
+    from streamflow.engine.balance import Balance
+
+Data = str | Path | Sequence[Mapping[str, Any]] | Batch | Source
+"""What can be replayed: a file, rows, a batch, a source."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Stages between sources and sinks. `|` returns a new flow; nothing runs until told to.
+
+    Parameters
+    ----------
+    name
+        Names the flow in saved state, metrics and the ids of its events.
+    sensors
+        The numeric fields of a message: name -> `Sensor`, or just their names.
+    device, time
+        The names of these fields in a message.
+    tags
+        Names of string fields to keep: site, firmware.
+    timezone
+        Of times that name none.
+    time_format
+        For times that are neither ISO 8601 nor a number whose size tells its unit: a format of
+        `datetime.strptime`, or "epoch_s", "epoch_ms", "epoch_us", "epoch_ns".
+    shards
+        Into how many groups devices are split on Bytewax: twice the workers you will ever want.
+
+    Examples
+    --------
+    >>> from streamflow import Alert, Flow, Validate
+    >>> flow = Flow("doc", sensors=["t"]) | Validate({"t": (-50, 50)}) | Alert("t > 30")
+    >>> result = flow.replay([{"device": "a", "time": "2026-01-01T00:00:00Z", "t": 31.5}])
+    >>> [event.fields["t"] for event in result.alerts]
+    [31.5]
+    """
+
+    name: str
+    sensors: Mapping[str, Sensor] | Sequence[str] = field(kw_only=True)
+    device: str = field(default="device", kw_only=True)
+    time: str = field(default="time", kw_only=True)
+    tags: Sequence[str] = field(default=(), kw_only=True)
+    timezone: str = field(default="UTC", kw_only=True)
+    time_format: str | None = field(default=None, kw_only=True)
+    shards: int = field(default=8, kw_only=True)
+    parts: tuple[Part, ...] = field(default=(), kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not self.name or not all(c.isalnum() or c in "_-" for c in self.name):
+            raise FlowError(
+                f"flow {self.name!r}: a name is made of letters, digits, _ and -; it keys saved state"
+            )
+        if isinstance(self.sensors, str) or not self.sensors:
+            raise FlowError(f'flow {self.name!r}: give sensors=["temperature", ...], at least one')
+        if self.shards < 1:
+            raise FlowError(f"flow {self.name!r}: shards={self.shards}; at least 1")
+        if not isinstance(self.sensors, Mapping):
+            object.__setattr__(self, "sensors", {name: Sensor() for name in self.sensors})
+        object.__setattr__(self, "tags", tuple(self.tags))
+        names = [self.device, self.time, *self.sensors, *self.tags]
+        for name in names:
+            if names.count(name) > 1:
+                raise FlowError(f"flow {self.name!r}: {name!r} is named twice among its fields")
+
+    def __or__(self, part: Part) -> Flow:
+        if not isinstance(part, (Source, Stage, Sink)):
+            kind = part.__name__ if hasattr(part, "__name__") else repr(part)
+            raise FlowError(
+                f"flow {self.name!r}: {kind} is no stage; make one of a function with @stage(), "
+                f"and wrap a River detector in Detect(...)"
+            )
+        return replace(self, parts=(*self.parts, part))
+
+    @property
+    def schema(self) -> Schema:
+        """What its messages hold."""
+        sensors: Any = self.sensors
+        return Schema(
+            self.device, self.time, sensors, tuple(self.tags), self.timezone, self.time_format
+        )
+
+    def plan(self) -> Plan:
+        """The flow checked and bound; raises FlowError."""
+        return plan(self.name, self.schema, self.parts, self.shards)
+
+    def replay(self, data: Data | None = None, *, progress: Progress | None = None) -> Result:
+        """Run the stages in this process over history, sinks closed.
+
+        Parameters
+        ----------
+        data
+            A file (CSV, JSONL, Parquet; by its ending), rows as dicts with the flow's field names,
+            a batch, or a source. Default: the flow's own sources.
+        progress
+            Called with the fraction read and the readings so far.
+        """
+        checked = self.plan()
+        sources = checked.sources if data is None else (_source(data),)
+        if not sources:
+            raise FlowError(f"flow {self.name!r} has no source; give replay a file or rows")
+        for source in sources:
+            source.check(self.schema)
+        return replay(checked, sources, progress=progress)
+
+    def run(self, *, workers: int = 1) -> Balance:
+        """Run on Bytewax in this process, with threads, until the sources end; the balance.
+
+        Parameters
+        ----------
+        workers
+            Threads. `streamflow run FLOW --processes N` runs processes.
+        """
+        from streamflow.engine.wax import execute
+
+        return execute(self.checked(), workers=workers)
+
+    def checked(self) -> Plan:
+        """The plan of a flow that can run: sources and sinks checked, too."""
+        ready = self.plan()
+        if not ready.sources:
+            raise FlowError(
+                f"flow {self.name!r} has no source; pipe one first, as in "
+                f'Flow(...) | files.csv("machines.csv") | ...'
+            )
+        for source in ready.sources:
+            source.check(self.schema)
+        for tap in ready.taps:
+            tap.sink.check(self.schema)
+        return ready
+
+    def test(
+        self,
+        rows: Data,
+        expect: Sequence[Mapping[str, Any]],
+        *,
+        kind: str = "alert",
+    ) -> Result:
+        """Assert that replaying rows raises exactly these events, in this order.
+
+        Parameters
+        ----------
+        rows
+            As for `replay`.
+        expect
+            For each event what must be true of it: any of its fields. [] expects none.
+        kind
+            The kind of event to look at.
+
+        Examples
+        --------
+        >>> from streamflow import Alert, Flow
+        >>> flow = Flow("doc", sensors=["t"]) | Alert("t > 30")
+        >>> hot = [{"device": "a", "time": 0, "t": 31.0}]
+        >>> _ = flow.test(hot, expect=[{"device": "a", "status": "opened"}])
+        """
+        result = self.replay(rows)
+        got = [event.row() for event in result.events if event.kind == kind]
+        lines = [f"expected {len(expect)} events of kind {kind!r}, got {len(got)}"]
+        wrong = len(got) != len(expect)
+        for i, row in enumerate(got):
+            wanted = expect[i] if i < len(expect) else {}
+            differ = {k: row.get(k) for k, v in wanted.items() if row.get(k) != v}
+            wrong |= bool(differ)
+            note = f"  <- expected {dict(wanted)}" if differ else ""
+            lines.append(f"  {row}{note}")
+        if wrong:
+            raise AssertionError("\n".join(lines))
+        return result
+
+
+def _source(data: Data) -> Source:
+    if isinstance(data, Source):
+        return data
+    if isinstance(data, Batch):
+        return Batches((data,))
+    if isinstance(data, (str, Path)):
+        return file_source(str(data))
+    return Rows(data)

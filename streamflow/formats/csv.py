@@ -1,0 +1,82 @@
+"""CSV: one line per message; the header line comes with the messages."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+
+from streamflow.core.batch import Batch
+from streamflow.core.connect import Messages, Trouble
+from streamflow.core.schema import Schema
+from streamflow.errors import FlowError, suggest
+from streamflow.formats.columns import Columns
+
+_BOM = "\ufeff"
+
+
+@dataclass(frozen=True)
+class Csv:
+    """Lines of comma-separated values, a reading each, under a header with the flow's field names.
+
+    Parameters
+    ----------
+    delimiter
+        What separates the fields.
+    """
+
+    delimiter: str = ","
+
+    def decoder(self, schema: Schema) -> CsvDecoder:
+        """A decoder for one partition."""
+        return CsvDecoder(schema, self.delimiter)
+
+    def header(self, line: bytes) -> list[str]:
+        """The names in a header line.
+
+        >>> Csv().header(b"machine, temperature")
+        ['machine', 'temperature']
+        """
+        text = line.decode("utf-8", "replace").removeprefix(_BOM).rstrip("\r\n")
+        return [name.strip() for name in next(csv.reader([text], delimiter=self.delimiter), [])]
+
+    def check_header(self, line: bytes, schema: Schema, place: str) -> None:
+        """Raise FlowError unless the header has every field of the flow."""
+        names = self.header(line)
+        for name in (schema.device, schema.time, *schema.sensors, *schema.tags):
+            if name not in names:
+                raise FlowError(f"{place}: no column {name!r} in the header; {suggest(name, names)}")
+
+
+class CsvDecoder:
+    """Decodes each line on its own."""
+
+    def __init__(self, schema: Schema, delimiter: str) -> None:
+        self._format = Csv(delimiter)
+        self._columns = Columns(schema)
+        self._wanted = [schema.device, schema.time, *schema.sensors, *schema.tags]
+
+    def decode(self, messages: Messages, dead: Trouble) -> Batch:
+        """All readings of the messages, in order."""
+        header = self._format.header(messages.header)
+        lines: list[list[str]] = []
+        rows: list[int] = []
+        for i, payload in enumerate(messages.payloads):
+            try:
+                text = payload.decode("utf-8")
+            except UnicodeDecodeError as error:
+                dead(i, f"not UTF-8: {error.reason}", error.start)
+                continue
+            values = self._split(text)
+            if len(values) != len(header):
+                dead(i, f"{len(values)} fields where the header has {len(header)}")
+                continue
+            lines.append(values)
+            rows.append(i)
+        columns = list(zip(*lines, strict=True)) if lines else [()] * len(header)
+        fields = dict(zip(header, columns, strict=True))
+        return self._columns.build(fields, rows, dead, messages.arrived)
+
+    def _split(self, text: str) -> list[str]:
+        if '"' not in text:
+            return text.split(self._format.delimiter)
+        return next(csv.reader([text], delimiter=self._format.delimiter), [])

@@ -1,0 +1,151 @@
+"""Any River model, reading by reading: one object per device."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from river.base import AnomalyFilter, Base, DriftDetector, SupervisedAnomalyDetector
+from river.compose import Pipeline
+
+from streamflow.core.batch import Batch, Values
+from streamflow.core.state import State
+from streamflow.errors import FlowError
+
+log = logging.getLogger("streamflow.models")
+
+Learns = Callable[[int, float], bool]
+"""Whether reading i, which has this score, may be learned."""
+
+
+def final(estimator: Any) -> Any:
+    """What scores: the last step of a pipeline, the detector inside a filter, or itself."""
+    if isinstance(estimator, Pipeline):
+        return final(list(estimator.steps.values())[-1])
+    return final(estimator.anomaly_detector) if isinstance(estimator, AnomalyFilter) else estimator
+
+
+def check_detector(step: str, estimator: Any, target: str | None) -> None:
+    """Raise FlowError unless this is a River anomaly detector fit for the target."""
+    if inspect.isclass(estimator):
+        raise _is_class(step, estimator)
+    last = final(estimator)
+    name = type(last).__name__
+    if not (hasattr(last, "score_one") and hasattr(last, "learn_one")):
+        raise FlowError(
+            f"step {step!r}: {name} is not an anomaly detector: it has no score_one and learn_one; "
+            f"end the pipeline with one, as in preprocessing.MinMaxScaler() | anomaly.HalfSpaceTrees()"
+        )
+    if not isinstance(estimator, Base):
+        raise FlowError(f"step {step!r}: {name} is not a River estimator: it cannot be cloned")
+    supervised = isinstance(last, SupervisedAnomalyDetector) or (
+        "y" in inspect.signature(last.score_one).parameters
+    )
+    if supervised and target is None:
+        raise FlowError(
+            f"step {step!r}: {name} scores one value given the others; "
+            f'say which: target="temperature"'
+        )
+    if target is not None and not supervised:
+        raise FlowError(f"step {step!r}: {name} takes no target; leave target out")
+
+
+def _is_class(step: str, thing: type) -> FlowError:
+    name = thing.__name__
+    return FlowError(f"step {step!r}: {name} is a class; give an object: {name}()")
+
+
+def check_drift_detector(step: str, detector: Any) -> None:
+    """Raise FlowError unless this is a River drift detector."""
+    if inspect.isclass(detector):
+        raise _is_class(step, detector)
+    if not isinstance(detector, DriftDetector):
+        raise FlowError(
+            f"step {step!r}: {type(detector).__name__} is not a drift detector of River; "
+            f"use one, as in drift.ADWIN()"
+        )
+
+
+def warnings(estimator: Any) -> Iterator[str]:
+    """What a user should know about a detector before trusting its alerts."""
+    last = final(estimator)
+    if type(last).__name__ == "OneClassSVM":
+        yield (
+            "OneClassSVM's score is signed: anomalies of either sign are far from 0; "
+            "alert on abs(score)"
+        )
+    steps = estimator.steps.values() if isinstance(estimator, Pipeline) else [estimator]
+    for step in steps:
+        if getattr(step, "seed", 0) is None:
+            yield f"{type(step).__name__} has no seed: two runs will differ; give seed=7"
+
+
+def score_and_learn(
+    estimator: Any,
+    sensors: Sequence[str],
+    target: str | None,
+    batch: Batch,
+    state: State,
+    learns: Learns,
+) -> tuple[Values, dict[int, str]]:
+    """Score each reading, then let its device's model learn it if it may.
+
+    A missing value is an absent key. What is not good is scored but not learned. A reading with
+    no value at all has no score. An exception of the model leaves no score and is returned as
+    the reason why its reading is set aside.
+    """
+    scores = np.full(len(batch), np.nan)
+    failed: dict[int, str] = {}
+    names = [*sensors, target] if target else list(sensors)
+    seen = list(_readings(batch, names, good=False))
+    good = list(_readings(batch, names, good=True)) if _any_flag(batch, names) else seen
+    models = state.objects
+    for i, row in enumerate(batch.device.tolist()):
+        x = seen[i]
+        y = x.pop(target, None) if target else None
+        if target is not None and y is None or target is None and not x:
+            continue
+        model = models.get(row)
+        if model is None:
+            model = models[row] = estimator.clone()
+        try:
+            score = model.score_one(x) if target is None else model.score_one(x, y)
+            scores[i] = score
+            if not learns(i, score):
+                continue
+            known = good[i]
+            if target is None:
+                if known:
+                    model.learn_one(known)
+            elif known is x:
+                model.learn_one(x, y)
+            elif target in known:
+                model.learn_one(known, known.pop(target))
+        except Exception as error:  # noqa: BLE001  the user's estimator may raise anything
+            scores[i] = np.nan
+            failed[i] = f"{state.step}: {type(error).__name__}: {error}"
+            log.warning("%s, device %s", failed[i], batch.name(i), exc_info=True)
+    return scores, failed
+
+
+def _any_flag(batch: Batch, names: Sequence[str]) -> bool:
+    return any(batch.quality[name].any() for name in names if name in batch.quality)
+
+
+def _readings(batch: Batch, names: Sequence[str], good: bool) -> Iterator[dict[str, float]]:
+    columns = []
+    for name in names:
+        values = batch[name]
+        usable = np.isfinite(values)
+        if good and name in batch.quality:
+            usable &= batch.quality[name] == 0
+        columns.append(values if usable.all() else np.where(usable, values, np.nan))
+    complete = not any(np.isnan(column).any() for column in columns)
+    for values in zip(*(column.tolist() for column in columns), strict=True):
+        if complete:
+            yield dict(zip(names, values, strict=True))
+        else:
+            yield {n: v for n, v in zip(names, values, strict=True) if v == v}

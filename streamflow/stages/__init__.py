@@ -1,0 +1,1 @@
+"""Stages: one file each. Each obeys the laws in `streamflow.testing`."""

@@ -1,0 +1,133 @@
+"""Validate: values that cannot be true are flagged and become missing; the reading goes on."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import inf
+from typing import Any, Self
+
+import numpy as np
+
+from streamflow.core.batch import Batch
+from streamflow.core.memory import Field, Memory
+from streamflow.core.quality import Quality
+from streamflow.core.schema import Schema
+from streamflow.core.stage import Stage
+from streamflow.core.state import State
+from streamflow.errors import FlowError, suggest
+
+Limits = Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Validate(Stage):
+    """Flag values that cannot be true, and make them missing.
+
+    not_finite: ±inf. out_of_range: below the sensor's `low` or above its `high`, both of which
+    are still true values. (Text where a number should be has been flagged `invalid` when the
+    message was decoded.)
+
+    Parameters
+    ----------
+    limits
+        sensor -> (low, high), in the sensor's unit; takes the place of the flow's `Sensor` range.
+    overrides
+        device -> sensor -> (low, high); or the path of a CSV file with the columns
+        device,sensor,low,high, where an empty limit is none.
+
+    Raises
+    ------
+    FlowError
+        For a sensor that the flow does not have, and for limits that contradict each other.
+
+    Examples
+    --------
+    >>> from streamflow import Flow
+    >>> flow = Flow("doc", sensors=["t"]) | Validate({"t": (0, 100)})
+    >>> rows = [{"device": "a", "time": 0, "t": 20.0}, {"device": "a", "time": 1, "t": 999.0}]
+    >>> flow.replay(rows).rows["t"].tolist()
+    [20.0, nan]
+    """
+
+    limits: Limits = field(default_factory=dict)
+    overrides: Mapping[str, Limits] | str = field(default_factory=dict)
+
+    def bind(self, schema: Schema) -> Self:
+        """Take the flow's ranges for sensors without limits; read the overrides."""
+        overrides = self.overrides
+        if isinstance(overrides, str):
+            overrides = _read_overrides(self.step, overrides)
+        for limits in (self.limits, *overrides.values()):
+            for sensor, (low, high) in limits.items():
+                if sensor not in schema.sensors:
+                    known = suggest(sensor, schema.sensors)
+                    raise FlowError(f"step {self.step!r}: no sensor {sensor!r}; {known}")
+                if not low < high:
+                    raise FlowError(
+                        f"step {self.step!r}: the limits of {sensor!r} contradict each other: "
+                        f"low {low} is not below high {high}"
+                    )
+        declared = {name: (s.low, s.high) for name, s in schema.sensors.items()}
+        return type(self)({**declared, **self.limits}, overrides, name=self.name)
+
+    @cached_property
+    def memory(self) -> Memory:  # type: ignore[override]
+        """With overrides, each device's own limits."""
+        if not self.overrides:
+            return Memory()
+        shape = (len(self.limits),)
+        return Memory(
+            {
+                "low": Field(np.float64, shape=shape, derived=True),
+                "high": Field(np.float64, shape=shape, derived=True),
+            }
+        )
+
+    def on_devices(self, names: Sequence[str], rows: Sequence[int], state: State) -> None:
+        """Look up each device's own limits."""
+        if not self.overrides:
+            return
+        own: Mapping[str, Any] = self.overrides  # type: ignore[assignment]
+        for name, row in zip(names, rows, strict=True):
+            pairs = {**self.limits, **own.get(name, {})}.values()
+            state["low"][row], state["high"][row] = zip(*pairs, strict=True)
+
+    def on_batch(self, batch: Batch, state: State) -> Batch:
+        """Compare whole columns."""
+        for i, (sensor, (low, high)) in enumerate(self.limits.items()):
+            values = batch[sensor]
+            lows: Any = low
+            highs: Any = high
+            if self.overrides:
+                lows, highs = state["low"][batch.device, i], state["high"][batch.device, i]
+            infinite = np.isinf(values)
+            outside = ((values < lows) | (values > highs)) & ~infinite
+            bad = infinite | outside
+            if bad.any():
+                batch = batch.mark(sensor, infinite, Quality.NOT_FINITE)
+                batch = batch.mark(sensor, outside, Quality.OUT_OF_RANGE)
+                batch = batch.with_columns({sensor: np.where(bad, np.nan, values)})
+        return batch
+
+
+def _read_overrides(step: str, path: str) -> dict[str, dict[str, tuple[float, float]]]:
+    table: dict[str, dict[str, tuple[float, float]]] = {}
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            for line, row in enumerate(csv.DictReader(file), 2):
+                try:
+                    limits = (float(row["low"] or -inf), float(row["high"] or inf))
+                    table.setdefault(row["device"], {})[row["sensor"]] = limits
+                except (KeyError, TypeError, ValueError) as error:
+                    raise FlowError(
+                        f"step {step!r}: {path}, line {line}: {error}; "
+                        f"the columns are device,sensor,low,high"
+                    ) from None
+    except OSError as error:
+        raise FlowError(f"step {step!r}: cannot read {path}: {error.strerror}") from None
+    return table
+
+
