@@ -72,7 +72,7 @@ _HOME = {
     "stage": "stages.map",
 }
 
-__all__ = sorted(_HOME)  # noqa: PLE0605
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:

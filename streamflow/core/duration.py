@@ -32,9 +32,7 @@ def duration(text: str) -> int:
     compact = text.replace(" ", "")
     parts = _PART.findall(compact)
     if not parts or "".join(number + unit for number, unit in parts) != compact:
-        raise FlowError(
-            f"{text!r} is not a duration; write it like 250ms, 30s, 5m, 1h30m, 7d"
-        )
+        raise FlowError(f"{text!r} is not a duration; write it like 250ms, 30s, 5m, 1h30m, 7d")
     return sum(round(float(number) * UNITS[unit]) for number, unit in parts)
 
 

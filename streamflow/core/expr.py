@@ -1,4 +1,4 @@
-"""Expressions over columns: "score > 0.95 and temperature > 80". Parsed and checked, never run as code.
+"""Expressions over columns: "score > 0.95 and temperature > 80". Parsed and checked, never eval.
 
 Grammar: `and`, `or`, `not`, comparisons (also chained, and `in` a tuple), `+ - * /`, numbers,
 strings, names of columns and tags, `device`, and the functions `abs(x)`, `missing(x)`, `good(x)`
@@ -76,16 +76,17 @@ def parse(text: str) -> Expr:
     >>> batch = Batch.of([{"device": "a", "time": 0, "t": 90.0}], ["t"])
     >>> parse("t > 80 and not missing(t)").mask(batch).tolist()
     [True]
-    >>> parse("__import__('os')")
+    >>> parse("godo(t)")
     Traceback (most recent call last):
     ...
-    streamflow.errors.FlowError: in "__import__('os')": no function '__import__'; there is: abs, good, imputed, invalid, missing, not_finite, out_of_range
+    streamflow.errors.FlowError: in 'godo(t)': no function 'godo'; did you mean 'good'?
     """
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError) as error:
         reason = getattr(error, "msg", str(error))
-        raise FlowError(f"{text!r} is not an expression: {reason}; write e.g. score > 0.95") from None
+        problem = f"{text!r} is not an expression: {reason}; write it like score > 0.95"
+        raise FlowError(problem) from None
     parser = _Parser(text)
     node = parser.truth(tree)
     return Expr(text, tuple(dict.fromkeys(parser.names)), node)
@@ -124,7 +125,9 @@ class _Parser:
         if isinstance(tree, ast.BoolOp):
             parts = [self.truth(value) for value in tree.values]
             combine = np.logical_and if isinstance(tree.op, ast.And) else np.logical_or
-            return lambda batch: combine.reduce([np.broadcast_to(p(batch), len(batch)) for p in parts])
+            return lambda batch: combine.reduce(
+                [np.broadcast_to(part(batch), len(batch)) for part in parts]
+            )
         if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.Not):
             inner = self.truth(tree.operand)
             return lambda batch: np.logical_not(inner(batch))
@@ -195,8 +198,8 @@ class _Parser:
         if name == "missing":
             return lambda batch: np.isnan(self.numeric(column, get(batch)))
         if name == "good":
-            return lambda batch: ~np.isnan(self.numeric(column, get(batch))) & (
-                batch.flags(column) == 0
+            return lambda batch: (
+                ~np.isnan(self.numeric(column, get(batch))) & (batch.flags(column) == 0)
             )
         flag = int(flag_named(name))
         return lambda batch: (batch.flags(column) & flag) != 0
@@ -221,7 +224,8 @@ class _Parser:
             inner = self.number(tree.operand)
             return lambda batch: -inner(batch)
         if isinstance(tree, ast.BinOp) and type(tree.op) in _ARITHMETIC:
-            a, b, apply = self.number(tree.left), self.number(tree.right), _ARITHMETIC[type(tree.op)]
+            a, b = self.number(tree.left), self.number(tree.right)
+            apply = _ARITHMETIC[type(tree.op)]
             return lambda batch: apply(a(batch), b(batch))
         if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == "abs":
             if len(tree.args) != 1:

@@ -52,6 +52,15 @@ class Stage:
         """What it remembers about each device."""
         return Memory()
 
+    @property
+    def bytes_per_device(self) -> int:
+        """Bytes of state for one device."""
+        return self.memory.bytes_per_device
+
+    def warnings(self) -> Sequence[str]:
+        """What a user should know before trusting it; said by `streamflow check`."""
+        return ()
+
     def bind(self, schema: Schema) -> Self:
         """The stage for readings of this schema, defaults filled in; FlowError if it cannot be."""
         return self

@@ -51,22 +51,16 @@ def replay(
                 shard.balance.dead += len(parcel.dead)
                 dead += parcel.dead
                 if parcel.batch is not None:
-                    _gather(outcome, shard.on_batch(parcel.batch))
+                    outcome.add(shard.on_batch(parcel.batch))
                 if progress:
                     progress(_fraction(opened), shard.balance.readings)
             if intakes and len(waits) == len(intakes):
                 clock.sleep(min(waits))
-        _gather(outcome, shard.on_end())
+        outcome.add(shard.on_end())
     finally:
         for intake in opened:
             intake.reader.close()
-    return Result.of(plan, shard, outcome, dead, perf_counter() - began)
-
-
-def _gather(total: Outcome, part: Outcome) -> None:
-    total.rows += part.rows
-    total.events += part.events
-    total.rejected += part.rejected
+    return Result.of(plan, [shard], outcome, dead, perf_counter() - began)
 
 
 def _fraction(intakes: list[Intake]) -> float | None:

@@ -95,7 +95,8 @@ def _name(step: str, taken: set[str], kind: str) -> None:
 
 def _tap(sink: Sink, schema: Schema) -> Tap:
     if sink.of not in OUTLETS:
-        raise FlowError(f"sink {sink.step!r}: no outlet of={sink.of!r}; {suggest(sink.of, OUTLETS)}")
+        known = suggest(sink.of, OUTLETS)
+        raise FlowError(f"sink {sink.step!r}: no outlet of={sink.of!r}; {known}")
     if sink.where is None:
         return Tap(sink, None)
     if sink.of != "rows":

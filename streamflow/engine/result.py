@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +13,6 @@ import numpy as np
 from streamflow.core.batch import Batch
 from streamflow.core.connect import DeadLetter
 from streamflow.core.event import Event
-from streamflow.core.expr import parse
 from streamflow.engine.balance import Balance
 from streamflow.engine.plan import Plan
 from streamflow.engine.shard import Outcome, Shard
@@ -38,7 +38,7 @@ class Result:
     seconds
         Wall time of the run.
     spent
-        step -> CPU seconds in its stage.
+        step -> seconds spent in its stage, all workers together.
     """
 
     rows: Batch
@@ -52,15 +52,21 @@ class Result:
 
     @staticmethod
     def of(
-        plan: Plan, shard: Shard, outcome: Outcome, dead: Sequence[DeadLetter], seconds: float
+        plan: Plan,
+        shards: Sequence[Shard],
+        outcome: Outcome,
+        dead: Sequence[DeadLetter],
+        seconds: float,
     ) -> Result:
-        """Put together what a run gave."""
+        """Put together what the shards of a run gave."""
+        balance, spent = Balance(), Counter[str]()
+        for shard in shards:
+            balance.add(shard.balance)
+            spent.update(shard.spent)
         rows = Batch.concat(outcome.rows) if outcome.rows else empty(plan)
         rejected = [row for batch in outcome.rejected for row in batch.rows()]
-        spent = {step: ns / 1e9 for step, ns in shard.spent.items()}
-        return Result(
-            rows, outcome.events, rejected, dead, shard.balance, seconds, spent, plan
-        )
+        cost = {step: ns / 1e9 for step, ns in spent.items()}
+        return Result(rows, outcome.events, rejected, dead, balance, seconds, cost, plan)
 
     @property
     def alerts(self) -> Sequence[Event]:
@@ -82,14 +88,14 @@ class Result:
         alert = alerts[-1]
         parts = alert.when.split()
         if len(parts) != 3 or parts[1] not in (">", ">=") or parts[0] not in self.rows.columns:
-            raise FlowError(f"cannot vary the threshold of {alert.when!r}; it is not column > number")
+            problem = f"cannot vary the threshold of {alert.when!r}: it is not column > number"
+            raise FlowError(problem)
         column, sign, own = parts[0], parts[1], float(parts[2])
-        parse(alert.when)
         values = self.rows[column]
         known = values[np.isfinite(values)]
         if thresholds is None:
             quantiles = [0.9, 0.95, 0.99, 0.995, 0.999, 0.9999]
-            cuts = np.quantile(known, quantiles) if len(known) else []
+            cuts = np.quantile(known, quantiles).tolist() if len(known) else []
             thresholds = sorted({own, *(float(f"{cut:.4g}") for cut in cuts)})
         before = {n: v for n, v in self.rows.columns.items() if n not in alert.adds}
         rows = replace(self.rows, columns=before)

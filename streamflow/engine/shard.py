@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter_ns
 from typing import Any
 
@@ -28,6 +29,13 @@ class Outcome:
     events: list[Event] = field(default_factory=list)
     rejected: list[Batch] = field(default_factory=list)
     tapped: list[tuple[Tap, Batch]] = field(default_factory=list)
+
+    def add(self, other: Outcome) -> None:
+        """Add what another batch gave."""
+        self.rows += other.rows
+        self.events += other.events
+        self.rejected += other.rejected
+        self.tapped += other.tapped
 
 
 class Shard:
@@ -81,7 +89,7 @@ class Shard:
         outcome = Outcome()
         for at, step in enumerate(self.plan.steps):
             if isinstance(step, Stage):
-                self._call(at, step, lambda state, step=step: step.on_end(state), outcome)
+                self._give(at, step, step.on_end, outcome)
         return outcome
 
     def erase(self, devices: Sequence[str]) -> None:
@@ -132,9 +140,9 @@ class Shard:
         now = int(self.now)
         for at, step in enumerate(self.plan.steps):
             if isinstance(step, Stage):
-                self._call(at, step, lambda state, step=step: step.on_tick(now, state), outcome)
+                self._give(at, step, partial(step.on_tick, now), outcome)
 
-    def _call(
+    def _give(
         self, at: int, stage: Stage, give: Callable[[State], Output | None], outcome: Outcome
     ) -> None:
         """Let a stage give something back without having been given a reading."""
@@ -151,10 +159,8 @@ class Shard:
                 if len(kept):
                     outcome.tapped.append((step, kept))
                 continue
-            state, given = self.states[step.step], batch
-            after = self._account(
-                state, len(given), lambda s, step=step, given=given: step.on_batch(given, s), outcome
-            )
+            state = self.states[step.step]
+            after = self._account(state, len(batch), partial(step.on_batch, batch), outcome)
             if after is None:
                 return
             batch = after

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from time import perf_counter
 from typing import Any
 from zlib import crc32
 
@@ -27,7 +28,9 @@ from streamflow.core.connect import DeadLetter, Source
 from streamflow.core.event import Event
 from streamflow.engine.balance import Balance
 from streamflow.engine.intake import Intake, Parcel
+from streamflow.engine.local import Progress
 from streamflow.engine.plan import Plan, Tap
+from streamflow.engine.result import Result
 from streamflow.engine.shard import Outcome, Shard
 from streamflow.errors import Backoff, EndOfStream, NotConnected, StreamflowError
 
@@ -36,17 +39,27 @@ Addressed = tuple[str, Any]
 
 @dataclass
 class Run:
-    """What the workers of one process share: the plan, and what they report at the end."""
+    """What the workers of one process share: the plan, and what they report."""
 
     plan: Plan
     clock: Clock = field(default_factory=SystemClock)
-    balance: Balance = field(default_factory=Balance)
+    progress: Progress | None = None
+    captured: Outcome | None = None
+    """Everything the shards give back, if somebody wants it."""
+    dead: list[DeadLetter] = field(default_factory=list)
+    shards: list[Shard] = field(default_factory=list)
+    """The shards that have come to their end."""
+    readings: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def report(self, balance: Balance) -> None:
-        """A shard has come to its end."""
+    def note(self, outcome: Outcome, parcel: Parcel | None = None) -> None:
+        """A shard has handled a parcel, or its end."""
         with self.lock:
-            self.balance.add(balance)
+            if parcel and parcel.batch is not None:
+                self.readings += len(parcel.batch)
+            if self.captured is not None:
+                self.captured.add(outcome)
+                self.dead += parcel.dead if parcel else []
 
 
 def execute(
@@ -58,6 +71,27 @@ def execute(
 ) -> Balance:
     """Run a plan to its end on Bytewax; the balance of the shards of this process."""
     run = Run(plan)
+    _execute(run, workers, addresses, process)
+    total = Balance()
+    for shard in run.shards:
+        total.add(shard.balance)
+    return total
+
+
+def replay(
+    plan: Plan, sources: tuple[Source, ...], workers: int, *, progress: Progress | None = None
+) -> Result:
+    """What `local.replay` does, on Bytewax with threads."""
+    steps = tuple(step for step in plan.steps if not isinstance(step, Tap))
+    closed = replace(plan, sources=sources, steps=steps, taps=())
+    run = Run(closed, progress=progress, captured=Outcome())
+    began = perf_counter()
+    _execute(run, workers)
+    assert run.captured is not None
+    return Result.of(plan, run.shards, run.captured, run.dead, perf_counter() - began)
+
+
+def _execute(run: Run, workers: int, addresses: Sequence[str] = (), process: int = 0) -> None:
     several = len(addresses) > 1
     try:
         cli_main(
@@ -72,7 +106,6 @@ def execute(
         if cause is not None:
             raise cause from error
         raise
-    return run.balance
 
 
 def _cause(error: BaseException | None) -> StreamflowError | None:
@@ -120,7 +153,7 @@ class _Source(FixedPartitionedSource[Addressed, Any]):
 
 class _Partition(StatefulSourcePartition[Addressed, Any]):
     def __init__(self, run: Run, source: Source, partition: str, position: Any) -> None:
-        self._clock = run.clock
+        self._run = run
         self._intake = Intake(source, run.plan.schema, partition, position)
         self._split = _Splitter(run.plan.shards)
         self._home = str(crc32(partition.encode()) % run.plan.shards)
@@ -138,12 +171,14 @@ class _Partition(StatefulSourcePartition[Addressed, Any]):
             self._wait = self._intake.reader.next_poll()
             return []
         self._wait = None
+        if self._run.progress:
+            self._run.progress(self._intake.reader.progress(), self._run.readings)
         return self._split.parcels(parcel, self._home)
 
     def next_awake(self) -> datetime | None:
         if self._wait is None:
             return None
-        seconds = self._clock.now() / 1e9 + self._wait
+        seconds = self._run.clock.now() / 1e9 + self._wait
         return datetime.fromtimestamp(seconds).astimezone()
 
     def snapshot(self) -> Any:
@@ -195,16 +230,21 @@ class _ShardLogic(StatefulBatchLogic[Parcel, tuple[int, Any], Any]):
             balance.received += parcel.received
             balance.decoded += parcel.decoded
             balance.dead += len(parcel.dead)
+            outcome = Outcome()
             if parcel.batch is not None:
-                out += self._address(self._shard.on_batch(parcel.batch))
+                outcome = self._shard.on_batch(parcel.batch)
+                out += self._address(outcome)
+            self._run.note(outcome, parcel)
             if parcel.dead:
                 taps = enumerate(self._run.plan.taps)
                 out += [(n, parcel.dead) for n, tap in taps if tap.sink.of == "dead_letters"]
         return out, StatefulBatchLogic.RETAIN
 
     def on_eof(self) -> tuple[list[tuple[int, Any]], bool]:
-        out = self._address(self._shard.on_end())
-        self._run.report(self._shard.balance)
+        outcome = self._shard.on_end()
+        out = self._address(outcome)
+        self._run.note(outcome)
+        self._run.shards.append(self._shard)
         return out, StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> Any:

@@ -69,7 +69,8 @@ class Flow:
     def __post_init__(self) -> None:
         if not self.name or not all(c.isalnum() or c in "_-" for c in self.name):
             raise FlowError(
-                f"flow {self.name!r}: a name is made of letters, digits, _ and -; it keys saved state"
+                f"flow {self.name!r}: a name is made of letters, digits, _ and -, "
+                f"for it keys saved state"
             )
         if isinstance(self.sensors, str) or not self.sensors:
             raise FlowError(f'flow {self.name!r}: give sensors=["temperature", ...], at least one')
@@ -104,7 +105,9 @@ class Flow:
         """The flow checked and bound; raises FlowError."""
         return plan(self.name, self.schema, self.parts, self.shards)
 
-    def replay(self, data: Data | None = None, *, progress: Progress | None = None) -> Result:
+    def replay(
+        self, data: Data | None = None, *, workers: int = 0, progress: Progress | None = None
+    ) -> Result:
         """Run the stages in this process over history, sinks closed.
 
         Parameters
@@ -112,6 +115,8 @@ class Flow:
         data
             A file (CSV, JSONL, Parquet; by its ending), rows as dicts with the flow's field names,
             a batch, or a source. Default: the flow's own sources.
+        workers
+            0: without Bytewax; else on Bytewax with so many threads. The result is the same.
         progress
             Called with the fraction read and the readings so far.
         """
@@ -121,6 +126,10 @@ class Flow:
             raise FlowError(f"flow {self.name!r} has no source; give replay a file or rows")
         for source in sources:
             source.check(self.schema)
+        if workers:
+            from streamflow.engine import wax
+
+            return wax.replay(checked, sources, workers, progress=progress)
         return replay(checked, sources, progress=progress)
 
     def run(self, *, workers: int = 1) -> Balance:

@@ -44,7 +44,8 @@ class Csv:
         names = self.header(line)
         for name in (schema.device, schema.time, *schema.sensors, *schema.tags):
             if name not in names:
-                raise FlowError(f"{place}: no column {name!r} in the header; {suggest(name, names)}")
+                known = suggest(name, names)
+                raise FlowError(f"{place}: no column {name!r} in the header; {known}")
 
 
 class CsvDecoder:

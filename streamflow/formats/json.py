@@ -1,4 +1,4 @@
-"""JSON: one object per message, `{"machine": "pump-1", "timestamp": "...", "temperature": 20.5}`."""
+"""JSON: one object per message, `{"machine": "pump-1", "timestamp": "...", "bar": 4.1}`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Json:
-    """JSON objects, a reading each; the flow says which fields are device, time, sensors and tags."""
+    """JSON objects, a reading each; the flow names the fields for device, time, sensors, tags."""
 
     def decoder(self, schema: Schema) -> JsonDecoder:
         """A decoder for one partition."""

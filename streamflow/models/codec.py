@@ -8,9 +8,8 @@ version is kept beside them and checked first.
 from __future__ import annotations
 
 import pickle
+from importlib import metadata
 from typing import Any
-
-import river
 
 from streamflow.errors import StateError
 
@@ -18,7 +17,7 @@ from streamflow.errors import StateError
 class RiverCodec:
     """Saves a River object with the River version that wrote it."""
 
-    version = f"river {river.__version__}"
+    version = f"river {metadata.version('river')}"
 
     def dump(self, thing: Any) -> bytes:
         """The object as bytes."""

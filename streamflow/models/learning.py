@@ -6,6 +6,7 @@ import ast
 import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -70,16 +71,18 @@ class Condition:
         return all(compare(score, limit) for compare, limit in self.limits)
 
 
-def condition(step: str, key: str, text: str, score: str, columns: Iterable[str], tags: Iterable[str]) -> Condition:
+def condition(
+    step: str, key: str, text: str, score: str, columns: Iterable[str], tags: Iterable[str]
+) -> Condition:
     """Split an expression into its upstream part and its comparisons of the score.
 
     >>> condition("detect", "learn", "score < 0.9 and t > 0", "score", ["t"], []).holds(0.95)
     False
     """
     parse(text).check(step, key, [*columns, score], tags)
-    tree = ast.parse(text.strip(), mode="eval").body
+    tree: Any = ast.parse(text.strip(), mode="eval").body
     joined = isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And)
-    terms = tree.values if joined else [tree]  # type: ignore[attr-defined]
+    terms = tree.values if joined else [tree]
     upstream, limits = [], []
     for term in terms:
         if not any(isinstance(node, ast.Name) and node.id == score for node in ast.walk(term)):

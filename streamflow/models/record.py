@@ -14,6 +14,7 @@ from river.compose import Pipeline
 from streamflow.core.batch import Batch, Values
 from streamflow.core.state import State
 from streamflow.errors import FlowError
+from streamflow.models.codec import RiverCodec
 
 log = logging.getLogger("streamflow.models")
 
@@ -37,7 +38,7 @@ def check_detector(step: str, estimator: Any, target: str | None) -> None:
     if not (hasattr(last, "score_one") and hasattr(last, "learn_one")):
         raise FlowError(
             f"step {step!r}: {name} is not an anomaly detector: it has no score_one and learn_one; "
-            f"end the pipeline with one, as in preprocessing.MinMaxScaler() | anomaly.HalfSpaceTrees()"
+            f"end the pipeline with one, as in MinMaxScaler() | HalfSpaceTrees()"
         )
     if not isinstance(estimator, Base):
         raise FlowError(f"step {step!r}: {name} is not a River estimator: it cannot be cloned")
@@ -83,6 +84,24 @@ def warnings(estimator: Any) -> Iterator[str]:
             yield f"{type(step).__name__} has no seed: two runs will differ; give seed=7"
 
 
+def detector_bytes(estimator: Any, sensors: Sequence[str], target: str | None) -> int:
+    """Bytes of one device's model after its first reading, as it is saved."""
+    model = estimator.clone()
+    x = dict.fromkeys(sensors, 0.5)
+    if target is None:
+        model.learn_one(x)
+    else:
+        model.learn_one(x, 0.5)
+    return RiverCodec().size(model)
+
+
+def drift_detector_bytes(detector: Any) -> int:
+    """Bytes of one device's drift detector after its first reading, as it is saved."""
+    own = detector.clone()
+    own.update(0.5)
+    return RiverCodec().size(own)
+
+
 def score_and_learn(
     estimator: Any,
     sensors: Sequence[str],
@@ -106,7 +125,7 @@ def score_and_learn(
     for i, row in enumerate(batch.device.tolist()):
         x = seen[i]
         y = x.pop(target, None) if target else None
-        if target is not None and y is None or target is None and not x:
+        if (target is not None and y is None) or (target is None and not x):
             continue
         model = models.get(row)
         if model is None:
@@ -124,7 +143,7 @@ def score_and_learn(
                 model.learn_one(x, y)
             elif target in known:
                 model.learn_one(known, known.pop(target))
-        except Exception as error:  # noqa: BLE001  the user's estimator may raise anything
+        except Exception as error:
             scores[i] = np.nan
             failed[i] = f"{state.step}: {type(error).__name__}: {error}"
             log.warning("%s, device %s", failed[i], batch.name(i), exc_info=True)
@@ -144,8 +163,8 @@ def _readings(batch: Batch, names: Sequence[str], good: bool) -> Iterator[dict[s
             usable &= batch.quality[name] == 0
         columns.append(values if usable.all() else np.where(usable, values, np.nan))
     complete = not any(np.isnan(column).any() for column in columns)
-    for values in zip(*(column.tolist() for column in columns), strict=True):
+    for row in zip(*(column.tolist() for column in columns), strict=True):
         if complete:
-            yield dict(zip(names, values, strict=True))
+            yield dict(zip(names, row, strict=True))
         else:
-            yield {n: v for n, v in zip(names, values, strict=True) if v == v}
+            yield {name: value for name, value in zip(names, row, strict=True) if value == value}

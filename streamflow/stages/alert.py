@@ -77,7 +77,7 @@ class Alert(Stage):
         return None if self.until is None else parse(self.until)
 
     @cached_property
-    def memory(self) -> Memory:  # type: ignore[override]
+    def memory(self) -> Memory:
         """The episode: its phase, since when, and what it has seen."""
         return Memory(
             {
@@ -100,7 +100,7 @@ class Alert(Stage):
         return replace(self)
 
     def on_batch(self, batch: Batch, state: State) -> tuple[Batch, list[Event]]:
-        """Follow the devices whose condition holds or whose episode is not closed; pass the rest."""
+        """Follow devices whose condition holds or whose episode is not closed; pass the rest."""
         holds = self._when.mask(batch)
         ends = ~holds if self._until is None else self._until.mask(batch) & ~holds
         phase = state["phase"]

@@ -76,7 +76,7 @@ class Detect(Stage):
         return (*self.sensors, *([self.target] if self.target else []))
 
     @cached_property
-    def memory(self) -> Memory:  # type: ignore[override]
+    def memory(self) -> Memory:
         """A model per device, and the gate."""
         from streamflow.models.codec import RiverCodec
 
@@ -84,6 +84,20 @@ class Detect(Stage):
         if self.gate:
             fields = {"calm": Field(np.int32, self.gate.resume), "gated": Field(np.int32)}
         return Memory(fields, codec=RiverCodec())
+
+    @property
+    def bytes_per_device(self) -> int:
+        """The model's size after its first reading, as it is saved, and the gate."""
+        from streamflow.models.record import detector_bytes
+
+        model = detector_bytes(self.estimator, self.sensors, self.target)
+        return model + self.memory.bytes_per_device
+
+    def warnings(self) -> Sequence[str]:
+        """What River's detector makes a user stumble over."""
+        from streamflow.models.record import warnings
+
+        return list(warnings(self.estimator))
 
     def bind(self, schema: Schema) -> Self:
         """Check the estimator and the conditions; choose the sensors."""
@@ -134,5 +148,3 @@ class Detect(Stage):
             return True
         gated[row] = min(gated[row] + 1, gate.limit + 1)
         return bool(gated[row] > gate.limit)
-
-

@@ -59,11 +59,18 @@ class MonitorDrift(Stage):
         return (self.on,)
 
     @cached_property
-    def memory(self) -> Memory:  # type: ignore[override]
+    def memory(self) -> Memory:
         """A drift detector per device."""
         from streamflow.models.codec import RiverCodec
 
         return Memory(codec=RiverCodec())
+
+    @property
+    def bytes_per_device(self) -> int:
+        """The detector's size after its first reading, as it is saved."""
+        from streamflow.models.record import drift_detector_bytes
+
+        return drift_detector_bytes(self.detector)
 
     def bind(self, schema: Schema) -> Self:
         """Check the column and the detector."""

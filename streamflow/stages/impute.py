@@ -52,7 +52,7 @@ class Impute(Stage):
         return replace(self, sensors=tuple(self.sensors or schema.sensors))
 
     @cached_property
-    def memory(self) -> Memory:  # type: ignore[override]
+    def memory(self) -> Memory:
         """The last good value of each sensor and when it was."""
         shape = (len(self.sensors),)
         return Memory(

@@ -18,6 +18,9 @@ from streamflow.core.stage import Stage, snake
 from streamflow.core.state import State
 from streamflow.errors import FlowError, StageError
 
+NOT_IMPORTABLE = (
+    "is not at module level: other processes cannot import it; write it as a def in the module"
+)
 log = logging.getLogger("streamflow.map")
 
 
@@ -92,9 +95,15 @@ class Map(Stage):
         return [c for c in code.co_consts if isinstance(c, str)] if code else ()
 
     @cached_property
-    def memory(self) -> Memory:  # type: ignore[override]
+    def memory(self) -> Memory:
         """What the function remembers."""
         return Memory(dict(self.remembers))
+
+    def warnings(self) -> Sequence[str]:
+        """A function that other processes cannot import."""
+        if "<" in getattr(self.fn, "__qualname__", ""):
+            return [f"{self.fn.__qualname__} {NOT_IMPORTABLE}"]
+        return ()
 
     def bind(self, schema: Schema) -> Self:
         """Know which columns may be returned."""
@@ -124,7 +133,7 @@ class Map(Stage):
                     memories[row] = after
                 else:
                     got = self.fn(reading)
-            except Exception as error:  # noqa: BLE001  the user's function may raise anything
+            except Exception as error:
                 reasons[i] = f"{self.step}: {type(error).__name__}: {error}"
                 log.warning("%s, device %s", reasons[i], reading.device, exc_info=True)
                 continue
@@ -149,12 +158,14 @@ class Map(Stage):
     def _put(self, out: dict[str, list[Any]], i: int, got: Any) -> None:
         if not isinstance(got, Mapping):
             raise StageError(
-                self.step, f"returned {type(got).__name__}; return a dict of columns, None or Reject"
+                self.step,
+                f"returned {type(got).__name__}; return a dict of columns, None or Reject",
             )
         for name, value in got.items():
             if name not in out:
                 raise StageError(
-                    self.step, f'returned a column {name!r} it does not declare; @stage(adds="{name}")'
+                    self.step,
+                    f'returned a column {name!r} it does not declare; @stage(adds="{name}")',
                 )
             out[name][i] = float("nan") if value is None else float(value)
 

@@ -74,7 +74,7 @@ class Validate(Stage):
         return type(self)({**declared, **self.limits}, overrides, name=self.name)
 
     @cached_property
-    def memory(self) -> Memory:  # type: ignore[override]
+    def memory(self) -> Memory:
         """With overrides, each device's own limits."""
         if not self.overrides:
             return Memory()
@@ -129,5 +129,3 @@ def _read_overrides(step: str, path: str) -> dict[str, dict[str, tuple[float, fl
     except OSError as error:
         raise FlowError(f"step {step!r}: cannot read {path}: {error.strerror}") from None
     return table
-
-
