@@ -45,7 +45,7 @@ class ValueNovelty(AnomalyDetector):
     to its resolution at the present range. A sensor therefore holds at most 2,048 numbers per
     resolution, and the history at most 151 entries, however long the stream.
 
-    Scoring changes nothing, and a score depends on nothing but the readings learned before.
+    Scoring changes nothing, and a score depends only on its reading and those learned before.
     Values that are not numbers between -1e300 and 1e300 (NaN, infinities) are treated as missing,
     so every score is finite and no value can spoil the state.
 
@@ -67,8 +67,8 @@ class ValueNovelty(AnomalyDetector):
         evidence 3 (a value as far away as the whole range), 100 at evidence 2 and 630 at
         evidence 1; from 20,000 readings on, of 71, 450 and 2,800. Chosen on the 58 series of the
         Numenta Anomaly Benchmark, where it scores 70.4 (standard), 62.7 (few false alarms) and
-        75.1 (few misses); 4.3 to 4.7 comes within three points of
-        that. Of 5,000 readings of Gaussian noise 6 exceed it.
+        75.1 (few misses); 4.3 to 4.7 comes within three points of that. Of the first 5,000
+        readings of Gaussian noise 6 exceed it.
 
     Examples
     --------

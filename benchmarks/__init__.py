@@ -1,0 +1,1 @@
+"""Benchmarks: what streamflow costs beside the program a user would write without it."""

@@ -1,0 +1,1 @@
+"""MinMaxScaler | HalfSpaceTrees per device on JSON bytes, against Bytewax and River per record."""

@@ -1,0 +1,49 @@
+"""Tools to test flows and stages with: the laws, streams to break them, rows, a collecting sink.
+
+`check_laws(flow)` is the one line that a new stage needs. pytest finds the fixture `readings` of
+`streamflow.testing.plugin` by itself. The laws want Hypothesis: pip install hypothesis.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streamflow.testing.collect import Collect as Collect
+    from streamflow.testing.laws import batching_is_invisible as batching_is_invisible
+    from streamflow.testing.laws import check_laws as check_laws
+    from streamflow.testing.laws import (
+        devices_do_not_see_each_other as devices_do_not_see_each_other,
+    )
+    from streamflow.testing.laws import engines_agree as engines_agree
+    from streamflow.testing.laws import erased_equals_never_seen as erased_equals_never_seen
+    from streamflow.testing.laws import restart_is_invisible as restart_is_invisible
+    from streamflow.testing.streams import Stream as Stream
+    from streamflow.testing.streams import Tick as Tick
+    from streamflow.testing.streams import streams_for as streams_for
+
+_HOME = {
+    "Collect": "collect",
+    "Stream": "streams",
+    "Tick": "streams",
+    "batching_is_invisible": "laws",
+    "check_laws": "laws",
+    "devices_do_not_see_each_other": "laws",
+    "engines_agree": "laws",
+    "erased_equals_never_seen": "laws",
+    "restart_is_invisible": "laws",
+    "streams_for": "streams",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'streamflow.testing' has no attribute {name!r}")
+    return getattr(import_module(f"streamflow.testing.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
