@@ -12,18 +12,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from streamflow.core.batch import Batch as Batch
     from streamflow.core.batch import Words as Words
+    from streamflow.core.clock import SystemClock as SystemClock
     from streamflow.core.connect import DeadLetter as DeadLetter
     from streamflow.core.connect import Message as Message
     from streamflow.core.connect import Messages as Messages
+    from streamflow.core.connect import Outlet as Outlet
+    from streamflow.core.connect import Position as Position
     from streamflow.core.connect import Reader as Reader
     from streamflow.core.connect import Sink as Sink
     from streamflow.core.connect import Source as Source
     from streamflow.core.connect import Writer as Writer
     from streamflow.core.connect import records as records
     from streamflow.core.event import Event as Event
+    from streamflow.core.event import iso as iso
     from streamflow.core.memory import Field as Field
     from streamflow.core.memory import Memory as Memory
     from streamflow.core.quality import Quality as Quality
+    from streamflow.core.schema import Schema as Schema
     from streamflow.core.schema import Sensor as Sensor
     from streamflow.core.stage import Stage as Stage
     from streamflow.flow.flow import Flow as Flow
@@ -57,17 +62,22 @@ _HOME = {
     "Message": "core.connect",
     "Messages": "core.connect",
     "MonitorDrift": "stages.drift",
+    "Outlet": "core.connect",
+    "Position": "core.connect",
     "Quality": "core.quality",
     "Reader": "core.connect",
     "Reject": "stages.map",
+    "Schema": "core.schema",
     "Sensor": "core.schema",
     "Sink": "core.connect",
     "Source": "core.connect",
     "Stage": "core.stage",
+    "SystemClock": "core.clock",
     "Validate": "stages.validate",
     "ValueNovelty": "models.novelty",
     "Words": "core.batch",
     "Writer": "core.connect",
+    "iso": "core.event",
     "records": "core.connect",
     "stage": "stages.map",
 }

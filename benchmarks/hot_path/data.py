@@ -29,7 +29,7 @@ class Size:
 
 
 SIZES = {
-    "small": Size(devices=16, readings=500, batch=64),
+    "small": Size(devices=16, readings=500, batch=1024),
     "full": Size(devices=1000, readings=400, batch=4096),
 }
 

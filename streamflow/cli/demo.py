@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 NAME = "demo"
 HELP = "replay real signals through clean, detect, drift and alert; ends with a page to look at"
 EXAMPLE = "streamflow demo --page demo.html"
+DATA = Path(__file__).parent / "demo_data"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +46,7 @@ def demo_flow(data: Path) -> Flow:
         | Impute(hold="6h")
         | Detect(ValueNovelty())
         | MonitorDrift("value", drift.ADWIN(delta=1e-6))
-        | Alert(f"score > {ValueNovelty.ALERT_LIMIT}", hold="1d")
+        | Alert(f"score > {ValueNovelty.ALERT_LIMIT}", hold="6h")
     )
 
 
@@ -56,11 +56,10 @@ def main(options: argparse.Namespace) -> int:
     from streamflow.engine.picture import page
 
     line = ProgressLine("demo")
-    with as_file(files("streamflow.cli.demo_data")) as folder:
-        flow = demo_flow(folder / "fleet.csv.gz")
-        result = flow.replay(workers=options.workers, progress=line)
-        incidents = read_incidents(folder / "incidents.csv", flow.schema)
+    flow = demo_flow(DATA / "fleet.csv.gz")
+    result = flow.replay(workers=options.workers, progress=line)
     line.done()
+    incidents = read_incidents(DATA / "incidents.csv", flow.schema)
     found = episodes(result.events)
     verdict = judge(found, incidents)
     options.page.write_text(page(result, incidents), encoding="utf-8")

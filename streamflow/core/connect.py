@@ -97,9 +97,10 @@ class Reader(ABC):
     """An open partition of a source."""
 
     @abstractmethod
-    def poll(self, limit: int) -> Messages | Batch | None:
+    def poll(self, limit: int) -> Messages | Batch | DeadLetter | None:
         """What is there, up to `limit` messages; None if nothing is now. Never waits.
 
+        A dead letter is a message that the reader itself cannot hand on, such as an endless line.
         Raises EndOfStream if there will be no more, NotConnected or Backoff to be asked later.
         """
 
@@ -141,6 +142,11 @@ class Source(ABC):
     def format(self) -> Format | None:
         """How its messages are decoded; None if its readers give batches."""
         return None
+
+    @property
+    def pace(self) -> float:
+        """How many times faster than it happened its history is given; inf is at once."""
+        return float("inf")
 
     @property
     def promise(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from streamflow.errors import FlowError
 
@@ -19,6 +20,7 @@ UNITS = {
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h|d|w)")
 
 
+@cache
 def duration(text: str) -> int:
     """Nanoseconds in a duration.
 

@@ -65,7 +65,7 @@ def iso(time: int) -> str:
     '2017-07-14T02:40:00.250Z'
     """
     seconds, ns = divmod(time, 10**9)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    text = datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
     if not ns:
         return f"{text}Z"
     digits = f"{ns:09d}"

@@ -14,7 +14,7 @@ import ast
 import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -55,8 +55,8 @@ class Expr:
     def mask(self, batch: Batch) -> Mask:
         """Where it holds, bool[n]."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            got: Mask = np.broadcast_to(np.asarray(self._node(batch), bool), (len(batch),))
-        return got
+            got: Mask = self._node(batch)
+        return got if np.shape(got) else np.full(len(batch), bool(got))
 
     def check(self, step: str, key: str, columns: Iterable[str], tags: Iterable[str]) -> None:
         """Raise FlowError for a name that does not exist at this step."""
@@ -125,9 +125,7 @@ class _Parser:
         if isinstance(tree, ast.BoolOp):
             parts = [self.truth(value) for value in tree.values]
             combine = np.logical_and if isinstance(tree.op, ast.And) else np.logical_or
-            return lambda batch: combine.reduce(
-                [np.broadcast_to(part(batch), len(batch)) for part in parts]
-            )
+            return lambda batch: reduce(combine, [part(batch) for part in parts])
         if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.Not):
             inner = self.truth(tree.operand)
             return lambda batch: np.logical_not(inner(batch))
@@ -148,14 +146,14 @@ class _Parser:
             left = right
         if len(parts) == 1:
             return parts[0]
-        return lambda batch: np.logical_and.reduce([part(batch) for part in parts])
+        return lambda batch: reduce(np.logical_and, [part(batch) for part in parts])
 
     def compare(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Node:
         if isinstance(op, ast.In):
             if not isinstance(right, (ast.Tuple, ast.List)):
                 raise self.fail("`in` wants a tuple of strings or numbers")
             alternatives = [self.compare(left, ast.Eq(), choice) for choice in right.elts]
-            return lambda batch: np.logical_or.reduce([a(batch) for a in alternatives])
+            return lambda batch: reduce(np.logical_or, [a(batch) for a in alternatives])
         if isinstance(right, ast.Constant) and isinstance(right.value, str):
             if not isinstance(left, ast.Name) or not isinstance(op, (ast.Eq, ast.NotEq)):
                 raise self.fail('a string is compared with a tag, as in site == "north"')

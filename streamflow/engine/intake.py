@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from streamflow.core.batch import Batch
+from streamflow.core.clock import Clock
 from streamflow.core.connect import (
     DeadLetter,
     Decoder,
@@ -17,6 +19,7 @@ from streamflow.core.connect import (
     Source,
 )
 from streamflow.core.schema import Schema
+from streamflow.engine.pace import Paced
 from streamflow.errors import EndOfStream, FlowError
 
 LIMIT = 4096
@@ -36,12 +39,15 @@ class Parcel:
 class Intake:
     """Polls a partition and decodes what comes."""
 
-    def __init__(self, source: Source, schema: Schema, partition: str, position: Position) -> None:
-        opened = source.open(partition, position)
-        self.reader = opened if isinstance(opened, Reader) else _Generated(opened, position)
+    def __init__(
+        self, source: Source, schema: Schema, partition: str, position: Position, clock: Clock
+    ) -> None:
         self._source, self._partition = source, partition
-        format_ = source.format
-        self._decoder: Decoder | None = format_.decoder(schema) if format_ else None
+        self._decoder = _decoder(source, schema)
+        self.reader = _open(source, partition, position)
+        if source.pace != inf:
+            ahead = _open(source, partition, position)
+            self.reader = Paced(self.reader, ahead, _decoder(source, schema), source.pace, clock)
 
     def poll(self) -> Parcel | None:
         """What is there now; None if nothing is. Raises EndOfStream at the end."""
@@ -50,6 +56,8 @@ class Intake:
             return None
         if isinstance(got, Batch):
             return Parcel(len(got), len(got), got)
+        if isinstance(got, DeadLetter):
+            return Parcel(1, 0, None, [got])
         if self._decoder is None:
             raise FlowError(f"source {self._source.step!r} gives messages, but names no format")
         dead: dict[int, DeadLetter] = {}
@@ -61,6 +69,15 @@ class Intake:
         batch = self._decoder.decode(got, lost)
         received = len(got.payloads)
         return Parcel(received, received - len(dead), batch, [dead[i] for i in sorted(dead)])
+
+
+def _open(source: Source, partition: str, position: Position) -> Reader:
+    opened = source.open(partition, position)
+    return opened if isinstance(opened, Reader) else _Generated(opened, position)
+
+
+def _decoder(source: Source, schema: Schema) -> Decoder | None:
+    return source.format.decoder(schema) if source.format else None
 
 
 class _Generated(Reader):

@@ -29,7 +29,8 @@ def replay(
     shard = Shard(plan)
     outcome, dead = Outcome(), list[DeadLetter]()
     began = perf_counter()
-    intakes = [Intake(s, plan.schema, part, None) for s in sources for part in s.partitions()]
+    parts = [(source, part) for source in sources for part in source.partitions()]
+    intakes = [Intake(source, plan.schema, part, None, clock) for source, part in parts]
     opened = list(intakes)
     try:
         while intakes:

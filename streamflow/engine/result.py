@@ -98,7 +98,7 @@ class Result:
             cuts = np.quantile(known, quantiles).tolist() if len(known) else []
             thresholds = sorted({own, *(float(f"{cut:.4g}") for cut in cuts)})
         before = {n: v for n, v in self.rows.columns.items() if n not in alert.adds}
-        rows = replace(self.rows, columns=before)
+        rows = self.rows.replace(columns=before)
         counts = {}
         for threshold in thresholds:
             varied = replace(alert, when=f"{column} {sign} {threshold!r}", until=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter_ns
 from typing import Any
@@ -73,7 +73,7 @@ class Shard:
             self.index.seen[rows] = batch.arrived
             self.now = max(self.now, int(batch.arrived.max()))
             self.balance.readings += len(batch)
-            self._run(0, replace(batch, device=rows, devices=self.index.names), outcome)
+            self._run(0, batch.replace(device=rows, devices=self.index.names), outcome)
             self._tick(outcome)
         return outcome
 
@@ -208,9 +208,9 @@ class Shard:
         rejected = batch.take(aside)
         if len(rejected):
             where = Words(np.zeros(len(rejected), np.int32), [step])
-            outcome.rejected.append(replace(rejected, tags={**rejected.tags, "step": where}))
+            outcome.rejected.append(rejected.replace(tags={**rejected.tags, "step": where}))
             for why in reason.list():
                 if why is not None:
                     self.balance.rejected[step, why] += 1
-        left = replace(batch.take(~aside), reason=None)
+        left = batch.take(~aside).replace(reason=None)
         return left if len(left) else None

@@ -154,7 +154,7 @@ class _Source(FixedPartitionedSource[Addressed, Any]):
 class _Partition(StatefulSourcePartition[Addressed, Any]):
     def __init__(self, run: Run, source: Source, partition: str, position: Any) -> None:
         self._run = run
-        self._intake = Intake(source, run.plan.schema, partition, position)
+        self._intake = Intake(source, run.plan.schema, partition, position, run.clock)
         self._split = _Splitter(run.plan.shards)
         self._home = str(crc32(partition.encode()) % run.plan.shards)
         self._wait: float | None = None

@@ -27,12 +27,15 @@ class Columns:
 
     def build(
         self,
-        fields: Mapping[str, Sequence[Any]],
+        fields: Mapping[str, Any],
         rows: Sequence[int],
         dead: Trouble,
         arrived: int | None = None,
     ) -> Batch:
         """A batch from raw values: `fields[name][k]` belongs to message `rows[k]`.
+
+        What is columnar already is taken as it is: times as datetime64[n] in UTC, devices and
+        tags as `Words`, sensors as float64[n].
 
         A reading whose device or time is none is reported as dead. A sensor that is no number is
         missing and flagged `invalid`; a field that is absent is missing.
@@ -48,9 +51,9 @@ class Columns:
 
         schema = self.schema
         device = self._device(fields.get(schema.device, none), bad)
-        time = self._times.many(
-            fields.get(schema.time, none), lambda k, why: bad(k, f"{schema.time}: {why}")
-        )
+        moments = fields.get(schema.time, none)
+        parse = self._times.stamps if isinstance(moments, np.ndarray) else self._times.many
+        time = parse(moments, lambda k, why: bad(k, f"{schema.time}: {why}"))
         columns, quality = {}, {}
         for sensor in schema.sensors:
             columns[sensor], invalid = numbers(fields.get(sensor, none))
@@ -58,29 +61,38 @@ class Columns:
                 quality[sensor] = np.where(invalid, Quality.INVALID, 0).astype(np.uint16)
         tags = {}
         for tag in schema.tags:
-            words = [None if w is None or w == "" else str(w) for w in fields.get(tag, none)]
-            tags[tag] = Words.of(words)
+            words = fields.get(tag, none)
+            if not isinstance(words, Words):
+                words = Words.of([None if w is None or w == "" else str(w) for w in words])
+            tags[tag] = words
         came = time if arrived is None else np.full(n, arrived, np.int64)
         batch = Batch(self._devices, device, time, came, columns, tags, quality)
         if lost:
             batch = batch.take(np.array([k for k in range(n) if k not in lost], np.intp))
         return batch
 
-    def _device(self, raw: Sequence[Any], bad: Any) -> Codes:
-        known = self._codes
-        out = [known.get(name, -1) if isinstance(name, str) else -1 for name in raw]
-        for k, code in enumerate(out):
-            if code < 0:
-                out[k] = self._new(raw[k], k, bad)
-        return np.array(out, np.int32)
+    def _device(self, raw: Any, bad: Any) -> Codes:
+        if isinstance(raw, Words):
+            known = [self._code(word) for word in raw.vocabulary]
+            out = np.array([*known, -1], np.int32)[raw.codes]
+        else:
+            seen = self._codes
+            codes = [seen.get(name, -1) if isinstance(name, str) else -1 for name in raw]
+            for k, code in enumerate(codes):
+                if code < 0:
+                    codes[k] = self._code(raw[k])
+            out = np.array(codes, np.int32)
+        for k in np.flatnonzero(out < 0).tolist():
+            name = raw.at(k) if isinstance(raw, Words) else raw[k]
+            what = "it has no device" if name in (None, "") else f"{name!r} is not a device"
+            bad(k, f"{self.schema.device}: {what}")
+        return out
 
-    def _new(self, name: Any, k: int, bad: Any) -> int:
+    def _code(self, name: Any) -> int:
         if isinstance(name, int) and not isinstance(name, bool):
             name = str(name)
         if not isinstance(name, str) or not name.strip():
-            what = "it has no device" if name in (None, "") else f"{name!r} is not a device"
-            bad(k, f"{self.schema.device}: {what}")
-            return 0
+            return -1
         code = self._codes.get(name)
         if code is None:
             code = self._codes[name] = len(self._devices)
@@ -95,7 +107,9 @@ def numbers(raw: Sequence[Any]) -> tuple[Values, Mask | None]:
     (array([1. , 2.5, nan, nan, nan, 1. ]), array([False, False, False, False,  True, False]))
     """
     try:
-        return np.array(raw, np.float64), None
+        out = np.array(raw, np.float64)
+        if out.ndim == 1:  # a list for each value makes a table
+            return out, None
     except (ValueError, TypeError, OverflowError):
         pass
     out = np.full(len(raw), np.nan)

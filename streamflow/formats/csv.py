@@ -37,7 +37,23 @@ class Csv:
         ['machine', 'temperature']
         """
         text = line.decode("utf-8", "replace").removeprefix(_BOM).rstrip("\r\n")
-        return [name.strip() for name in next(csv.reader([text], delimiter=self.delimiter), [])]
+        try:
+            return [name.strip() for name in self.split(text)]
+        except ValueError:
+            return [text]
+
+    def split(self, text: str) -> list[str]:
+        """The fields of a line; ValueError if its quotes make no sense.
+
+        >>> Csv().split('pump-1,"hall 2, north"')
+        ['pump-1', 'hall 2, north']
+        """
+        if '"' not in text:
+            return text.split(self.delimiter)
+        try:
+            return next(csv.reader([text], delimiter=self.delimiter, strict=True), [])
+        except csv.Error as error:
+            raise ValueError(f"not CSV: {error}") from None
 
     def check_header(self, line: bytes, schema: Schema, place: str) -> None:
         """Raise FlowError unless the header has every field of the flow."""
@@ -46,6 +62,8 @@ class Csv:
             if name not in names:
                 known = suggest(name, names)
                 raise FlowError(f"{place}: no column {name!r} in the header; {known}")
+            if names.count(name) > 1:
+                raise FlowError(f"{place}: two columns are called {name!r}")
 
 
 class CsvDecoder:
@@ -59,15 +77,23 @@ class CsvDecoder:
     def decode(self, messages: Messages, dead: Trouble) -> Batch:
         """All readings of the messages, in order."""
         header = self._format.header(messages.header)
+        lacking = [name for name in self._wanted if name not in header]
         lines: list[list[str]] = []
         rows: list[int] = []
         for i, payload in enumerate(messages.payloads):
+            if lacking:
+                dead(i, f"no column {lacking[0]!r} in the header; {suggest(lacking[0], header)}")
+                continue
             try:
                 text = payload.decode("utf-8")
             except UnicodeDecodeError as error:
                 dead(i, f"not UTF-8: {error.reason}", error.start)
                 continue
-            values = self._split(text)
+            try:
+                values = self._format.split(text)
+            except ValueError as error:
+                dead(i, str(error))
+                continue
             if len(values) != len(header):
                 dead(i, f"{len(values)} fields where the header has {len(header)}")
                 continue
@@ -76,8 +102,3 @@ class CsvDecoder:
         columns = list(zip(*lines, strict=True)) if lines else [()] * len(header)
         fields = dict(zip(header, columns, strict=True))
         return self._columns.build(fields, rows, dead, messages.arrived)
-
-    def _split(self, text: str) -> list[str]:
-        if '"' not in text:
-            return text.split(self._format.delimiter)
-        return next(csv.reader([text], delimiter=self._format.delimiter), [])

@@ -27,41 +27,62 @@ class Json:
 
 
 class JsonDecoder:
-    """Decodes each message on its own: a malformed one harms no other."""
+    """Decodes each message on its own: a malformed one harms no other.
+
+    A message of the usual types goes straight into a typed struct; any other is parsed again
+    without types, so that one value of a wrong type costs that value, not its message.
+    """
 
     def __init__(self, schema: Schema) -> None:
         self._columns = Columns(schema)
         self._names = [schema.device, schema.time, *schema.sensors, *schema.tags]
-        self._decode = msgspec.json.Decoder().decode
+        self._typed = msgspec.json.Decoder(_struct(schema)).decode
+        self._untyped = msgspec.json.Decoder().decode
 
     def decode(self, messages: Messages, dead: Trouble) -> Batch:
         """All readings of the messages, in order."""
-        objects: list[dict[str, Any]] = []
+        values: list[tuple[Any, ...]] = []
         rows: list[int] = []
-        decode = self._decode
+        typed, astuple = self._typed, msgspec.structs.astuple
         for i, payload in enumerate(messages.payloads):
             try:
-                thing = decode(payload)
+                values.append(astuple(typed(payload)))
             except (msgspec.DecodeError, UnicodeDecodeError):
                 thing = self._again(i, payload, dead)
                 if thing is None:
                     continue
-            if isinstance(thing, dict):
-                objects.append(thing)
-                rows.append(i)
-            else:
-                dead(i, f"it is a JSON {_kind(thing)}, not an object", 0)
-        fields = {name: [thing.get(name) for thing in objects] for name in self._names}
+                values.append(tuple(thing.get(name) for name in self._names))
+            rows.append(i)
+        columns = zip(*values, strict=True) if values else [()] * len(self._names)
+        fields = dict(zip(self._names, columns, strict=True))
         return self._columns.build(fields, rows, dead, messages.arrived)
 
-    def _again(self, i: int, payload: bytes, dead: Trouble) -> Any:
+    def _again(self, i: int, payload: bytes, dead: Trouble) -> dict[str, Any] | None:
         try:
-            return self._decode(payload.removeprefix(_BOM))
+            thing = self._untyped(payload.removeprefix(_BOM))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             place = _BYTE.search(str(error))
             start = getattr(error, "start", None)
             dead(i, f"not JSON: {error}", int(place[1]) if place else start)
             return None
+        if not isinstance(thing, dict):
+            dead(i, f"it is a JSON {_kind(thing)}, not an object", 0)
+            return None
+        return thing
+
+
+def _struct(schema: Schema) -> type[msgspec.Struct]:
+    """What a message usually is."""
+    types: list[tuple[str, Any]] = [
+        (schema.device, str | None),
+        (schema.time, str | int | float | None),
+        *((sensor, float | None) for sensor in schema.sensors),
+        *((tag, str | None) for tag in schema.tags),
+    ]
+    # Fields go by number, for a sensor may be called anything.
+    fields = [(f"f{i}", type_, None) for i, (_, type_) in enumerate(types)]
+    rename = {f"f{i}": name for i, (name, _) in enumerate(types)}
+    return msgspec.defstruct("Message", fields, rename=rename, gc=False)
 
 
 def _kind(thing: Any) -> str:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamflow.core.batch import Times
 from streamflow.core.schema import Schema
 from streamflow.errors import FlowError
+from streamflow.formats.iso8601 import parse_uniform
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _SCALE = {"epoch_s": 10**9, "epoch_ms": 10**6, "epoch_us": 10**3, "epoch_ns": 1}
+_BELOW_MICROSECOND = re.compile(r"[.,]\d{6}(\d{1,3})")
 FORMS = "ISO 8601, or seconds, ms, us or ns since 1970"
 
 
@@ -60,6 +64,15 @@ class TimeParser:
                 bad(i, str(error))
         return out
 
+    def stamps(self, raw: NDArray[np.datetime64], bad: Callable[[int, str], None]) -> Times:
+        """The times of an array of any unit, UTC; `bad(i, reason)` for each that is none."""
+        ns = raw.astype("datetime64[ns]")
+        for i in np.flatnonzero(np.isnat(raw)).tolist():
+            bad(i, "it has no time")
+        for i in np.flatnonzero((ns.astype(raw.dtype) != raw) & ~np.isnat(raw)).tolist():
+            bad(i, f"{raw[i]} is a time outside the years 1678 to 2261")
+        return ns.astype(np.int64)
+
     def one(self, value: Any) -> int:
         """The time of one message; ValueError with the reason if it is none."""
         if value is None or value == "":
@@ -73,30 +86,22 @@ class TimeParser:
         raise ValueError(f"{value!r} is not a time; {FORMS}")
 
     def _uniform(self, raw: Sequence[Any]) -> Times | None:
-        # All of the form 2013-12-02 21:15:00, T or Z as you like: NumPy reads them at once.
-        if not (self._utc and self._format is None and raw and isinstance(raw[0], str)):
-            return None
-        width = len(raw[0])
-        if width not in (19, 20):
-            return None
-        if not all(isinstance(t, str) and len(t) == width and t[16:17] == ":" for t in raw):
-            return None
-        if width == 20:
-            if not all(t[19] == "Z" for t in raw):
-                return None
-            raw = [t[:19] for t in raw]
-        try:
-            seconds = np.array(raw, "datetime64[s]").astype(np.int64)
-        except ValueError:
-            return None
-        inside = ((seconds > -9_200_000_000) & (seconds < 9_200_000_000)).all()
-        return seconds * 10**9 if inside else None
+        plain = self._utc and self._format is None and self._scale is None
+        return parse_uniform(raw) if plain else None
 
     def _text(self, text: str) -> int:
+        # Digits only are a number: fromisoformat reads the milliseconds 1710111241530 as a day of
+        # the year 1710. Eight are a date, 20260131, unless the flow says that times are numbers.
+        digits = text.lstrip("-").isdecimal() and len(text) <= 20
+        if digits and self._format is None and (self._scale is not None or len(text) != 8):
+            return self._number(int(text))
         try:
             if self._format is not None:
                 return self._ns(datetime.strptime(text, self._format))
-            return self._ns(datetime.fromisoformat(text))
+            more = _BELOW_MICROSECOND.search(text)
+            return self._ns(datetime.fromisoformat(text)) + (
+                int(more[1].ljust(3, "0")) if more else 0
+            )
         except ValueError:
             pass
         try:

@@ -108,15 +108,15 @@ def score_and_learn(
     target: str | None,
     batch: Batch,
     state: State,
-    learns: Learns,
+    learns: Learns | None,
 ) -> tuple[Values, dict[int, str]]:
-    """Score each reading, then let its device's model learn it if it may.
+    """Score each reading, then let its device's model learn it if it may (None: always).
 
     A missing value is an absent key. What is not good is scored but not learned. A reading with
     no value at all has no score. An exception of the model leaves no score and is returned as
     the reason why its reading is set aside.
     """
-    scores = np.full(len(batch), np.nan)
+    scores = [float("nan")] * len(batch)
     failed: dict[int, str] = {}
     names = [*sensors, target] if target else list(sensors)
     seen = list(_readings(batch, names, good=False))
@@ -131,9 +131,8 @@ def score_and_learn(
         if model is None:
             model = models[row] = estimator.clone()
         try:
-            score = model.score_one(x) if target is None else model.score_one(x, y)
-            scores[i] = score
-            if not learns(i, score):
+            scores[i] = score = model.score_one(x) if target is None else model.score_one(x, y)
+            if learns is not None and not learns(i, score):
                 continue
             known = good[i]
             if target is None:
@@ -144,10 +143,10 @@ def score_and_learn(
             elif target in known:
                 model.learn_one(known, known.pop(target))
         except Exception as error:
-            scores[i] = np.nan
+            scores[i] = float("nan")
             failed[i] = f"{state.step}: {type(error).__name__}: {error}"
             log.warning("%s, device %s", failed[i], batch.name(i), exc_info=True)
-    return scores, failed
+    return np.array(scores, np.float64), failed
 
 
 def _any_flag(batch: Batch, names: Sequence[str]) -> bool:

@@ -18,14 +18,18 @@ function valueTicks(low, high, count) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * ([1, 2, 5].find((n) => n * power >= rough) ?? 10);
   const first = Math.ceil(low / step), ticks = Math.floor(high / step) - first + 1;
-  return { at: Array.from({ length: Math.max(0, ticks) }, (_, n) => (first + n) * step), step };
+  if (ticks < 2) return valueTicks(low, high, count * 1.5); // one tick tells no distance
+  return { at: Array.from({ length: ticks }, (_, n) => (first + n) * step), step };
 }
 
 /** A number with the digits that matter where neighbouring ticks are `step` apart. */
 function number(value, step) {
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size >= 1e7 || size < 1e-4) return String(Number(value.toPrecision(4)).toExponential());
+  if (size >= 1e7 || size < 1e-4) {
+    const digits = Math.ceil(Math.log10(size / step)) + 1;
+    return String(Number(value.toPrecision(Math.min(7, Math.max(1, digits)))).toExponential());
+  }
   const decimals = Math.min(12, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)));
   // A value far below the step (20 beside a spike of a million) still shows its leading digits.
   if (size < 10 ** -decimals * 10) return String(Number(value.toPrecision(3)));
@@ -38,7 +42,7 @@ function timeTicks(start, end, count) {
   const step = TIME_STEPS.find((n) => n >= rough);
   const months = MONTH_STEPS.find((n) => n * MONTH >= rough) ?? MONTH_STEPS.at(-1);
   const ticks = step ? multiples(start, end, step) : firsts(start, end, months);
-  if (ticks.length < 2) return timeTicks(start, end, count * 1.5); // one tick tells no distance
+  if (ticks.length < 2) return timeTicks(start, end, count * 1.5); // as above
   let said = "";
   return ticks.map((at) => {
     const [label, context] = words(new Date(at), step ?? months * MONTH);

@@ -82,7 +82,7 @@ class Chart {
     this.height = bottom;
   }
 
-  /** Shows a stretch of time, never more than there is and never less than a hundred points wide. */
+  /** Shows a stretch of time: no more than there is, no less than the axis can still tell apart. */
   zoom(start, end) {
     const [first, last] = this.whole;
     const least = Math.max((last - first) / 1e5, 1e-3);
@@ -207,7 +207,7 @@ class Chart {
     for (const { value, label } of lane.ticks) this.text(label, left - 6, lane.y(value) + 4, "right");
     ctx.strokeStyle = ink("edge");
     strokes(ctx, [[left, lane.bottom], [right, lane.bottom]]);
-    if (!lane.domain) this.text("no values", (left + right) / 2, (lane.top + lane.bottom) / 2, "center");
+    if (!lane.series.value.length) this.text("no values", (left + right) / 2, (lane.top + lane.bottom) / 2, "center");
   }
 
   /** Names the lane; a rim in the colour of the card keeps the words clear of lines behind them. */
@@ -265,8 +265,8 @@ class Chart {
       const alone = !drawing && !(n + 1 < time.length && !Number.isNaN(value[n + 1]));
       if (drawing) ctx.lineTo(x, height); else ctx.moveTo(x, height);
       if (dots || alone) {
-        ctx.moveTo(x + 1.2, height);
-        ctx.arc(x, height, 1.2, 0, 2 * Math.PI);
+        ctx.moveTo(x + 1.6, height);
+        ctx.arc(x, height, 1.6, 0, 2 * Math.PI);
         ctx.moveTo(x, height);
       }
       drawing = true;
@@ -315,7 +315,9 @@ class Chart {
     const { ctx } = this;
     ctx.save();
     ctx.lineWidth = 1.3;
-    for (const span of this.track.alerts) {
+    const shown = this.track.alerts.filter(({ start }) => start >= this.view[0] && start <= this.view[1]);
+    ctx.globalAlpha = Math.max(0.12, Math.min(1, 30 / shown.length)); // hundreds must not paint a wall
+    for (const span of shown) {
       const x = this.x(span.start);
       ctx.strokeStyle = ink(span.kind === "hit" ? "good" : span.kind);
       strokes(ctx, [[x, this.plot.top], [x, this.plot.bottom]]);

@@ -146,13 +146,13 @@ function grid(columns, rows) {
 function list(things, show) {
   const details = element("details", "", element("summary", "", `All ${things.length} incidents, alerts and drift points`));
   const rows = () => things.map((thing) => {
-    const button = element("button", "", "show");
-    button.addEventListener("click", () => show(thing));
+    const start = element("button", "", moment(thing.start, SECOND));
+    start.addEventListener("click", () => show(thing));
     const kind = element("span", thing.kind, WORDS[thing.kind]);
-    return [moment(thing.start, SECOND), kind, lasted(thing), thing.note, button];
+    return [start, kind, lasted(thing), thing.note];
   });
   // A detector gone wild raises thousands of alerts: their rows are made when someone asks.
-  details.addEventListener("toggle", () => details.append(grid(["start (UTC)", "what", "lasted", "note", ""], rows())), { once: true });
+  details.addEventListener("toggle", () => details.append(grid(["start (UTC), zooms there", "what", "lasted", "note"], rows())), { once: true });
   return details;
 }
 
@@ -166,7 +166,7 @@ function card(track) {
   }
   const key = legend(track), chart = new Chart(track), box = element("div", "chart", chart.canvas);
   const reset = element("button", "", "Show all");
-  const [start, end] = track.range.map((at) => moment(at, MINUTE));
+  const [start, end] = track.range.map((at) => moment(at, (track.range[1] - track.range[0]) / 1000));
   const size = `${track.readings.toLocaleString("en")} reading${track.readings === 1 ? "" : "s"}, ${start} to ${end}`;
   const hands = interact(chart, box, () => { reset.hidden = !chart.zoomed; });
   reset.hidden = true;

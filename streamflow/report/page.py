@@ -120,8 +120,8 @@ def render(
     """One HTML document that needs no network, no server and no second file.
 
     Long series are thinned to their extremes (see `envelope`): 7 devices of 23,000 readings make
-    about 0.5 MB. The same arguments give the same text. A content security policy
-    admits the page's own style and script by their hashes and nothing else.
+    0.5 MB with one signal each and 2 MB with eight. The same arguments give the same text. A
+    content security policy admits the page's own style and script by their hashes, nothing else.
 
     Examples
     --------

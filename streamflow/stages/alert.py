@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 
-from streamflow.core.batch import Batch
+from streamflow.core.batch import Batch, Rows
 from streamflow.core.duration import duration
 from streamflow.core.event import Event, iso
 from streamflow.core.expr import Expr, parse
@@ -48,7 +49,7 @@ class Alert(Stage):
     >>> from streamflow import Flow
     >>> flow = Flow("doc", sensors=["t"]) | Alert("t > 30", hold="2s")
     >>> temperatures = [20.0, 35.0, 20.0, 35.0, 20.0, 20.0, 20.0]
-    >>> rows = [{"device": "a", "time": i * 10**9, "t": t} for i, t in enumerate(temperatures)]
+    >>> rows = [{"device": "a", "time": i, "t": t} for i, t in enumerate(temperatures)]
     >>> [(e.fields["status"], e.time // 10**9) for e in flow.replay(rows).alerts]
     [('opened', 1), ('closed', 6)]
     """
@@ -104,21 +105,24 @@ class Alert(Stage):
         holds = self._when.mask(batch)
         ends = ~holds if self._until is None else self._until.mask(batch) & ~holds
         phase = state["phase"]
-        live = phase != CLOSED
-        live[batch.device[holds]] = True
-        follow = np.flatnonzero(live[batch.device]).tolist()
         alert = np.zeros(len(batch))
-        events: list[Event] = []
-        for i in follow:
-            row = int(batch.device[i])
-            if phase[row] < OPEN:
-                events += self._before(batch, state, row, i, bool(holds[i]))
-            if phase[row] >= OPEN:
-                events += self._during(batch, state, row, i, bool(holds[i]), bool(ends[i]))
-            alert[i] = phase[row] >= OPEN
+        raised: list[tuple[int, Event]] = []
+        if (holds | (phase[batch.device] != CLOSED)).any():
+            order, start, device = batch.groups
+            for group, row in enumerate(device.tolist()):
+                own = order[start[group] : start[group + 1]]
+                for i in _eventful(own, np.flatnonzero(holds[own]).tolist(), phase, row):
+                    if phase[row] < OPEN:
+                        raised += self._before(batch, state, row, i, bool(holds[i]))
+                    if phase[row] >= OPEN:
+                        raised += self._during(batch, state, row, i, bool(holds[i]), bool(ends[i]))
+                    alert[i] = phase[row] >= OPEN
+        events = [event for _, event in sorted(raised, key=lambda pair: pair[0])]
         return batch.with_columns({self.adds[0]: alert}), events
 
-    def _before(self, batch: Batch, state: State, row: int, i: int, holds: bool) -> list[Event]:
+    def _before(
+        self, batch: Batch, state: State, row: int, i: int, holds: bool
+    ) -> list[tuple[int, Event]]:
         phase, time = state["phase"], int(batch.time[i])
         if not holds:
             phase[row] = CLOSED
@@ -132,11 +136,11 @@ class Alert(Stage):
         columns = {name: _plain(batch, name, i) for name in self._when.names}
         since = iso(int(state["since"][row]))
         fields = {"status": "opened", "when": self.when, "since": since, **columns}
-        return [state.event("alert", row, time, fields)]
+        return [(i, state.event("alert", row, time, fields))]
 
     def _during(
         self, batch: Batch, state: State, row: int, i: int, holds: bool, ends: bool
-    ) -> list[Event]:
+    ) -> list[tuple[int, Event]]:
         phase, time = state["phase"], int(batch.time[i])
         peak_of = next((name for name in self._when.names if name in batch.columns), None)
         if holds:
@@ -156,7 +160,20 @@ class Alert(Stage):
         closing |= {"seconds": (time - opened) / 1e9, "readings": int(state["readings"][row])}
         if not np.isnan(peak):
             closing[f"peak_{peak_of}"] = peak
-        return [state.event("alert", row, time, closing, opened=opened)]
+        return [(i, state.event("alert", row, time, closing, opened=opened))]
+
+
+def _eventful(own: Rows, holding: list[int], phase: Any, row: int) -> Iterator[int]:
+    """The readings of one device that can change its phase, given where the condition holds."""
+    at = 0
+    while at < len(own):
+        if phase[row] == CLOSED:
+            next_ = bisect_left(holding, at)
+            if next_ == len(holding):
+                return
+            at = holding[next_]
+        yield int(own[at])
+        at += 1
 
 
 def _plain(batch: Batch, name: str, i: int) -> float | str | None:

@@ -50,7 +50,7 @@ class Detect(Stage):
     >>> flow = Flow("doc", sensors=["t"]) | Detect(anomaly.HalfSpaceTrees(window_size=2, seed=7))
     >>> rows = [{"device": "a", "time": i, "t": t} for i, t in enumerate([0.5, 0.5, 0.5, 0.9])]
     >>> flow.replay(rows).rows["score"].round(3).tolist()
-    [0.0, 0.0, 0.0, 0.95]
+    [0.0, 0.0, 0.0, 0.993]
     """
 
     estimator: Any = field(compare=False)
@@ -122,6 +122,7 @@ class Detect(Stage):
         """Score, then learn, reading by reading."""
         from streamflow.models.record import score_and_learn
 
+        always = self.learn is True and self.gate is None
         may = np.full(len(batch), self.learn is not False)
         if self._learn:
             may &= self._learn.mask(batch)
@@ -136,7 +137,12 @@ class Detect(Stage):
             return self._gate_opens(state, row, alarm, self.gate) and allowed
 
         scores, failed = score_and_learn(
-            self.estimator, self.sensors, self.target, batch, state, learns
+            self.estimator,
+            self.sensors,
+            self.target,
+            batch,
+            state,
+            None if always else learns,
         )
         return batch.with_columns({self.adds[0]: scores}).reject_each(failed)
 

@@ -36,7 +36,7 @@ class Impute(Stage):
     --------
     >>> from streamflow import Flow
     >>> flow = Flow("doc", sensors=["t"]) | Impute(hold="5s")
-    >>> rows = [{"device": "a", "time": 0, "t": 20.0}, {"device": "a", "time": 3 * 10**9}]
+    >>> rows = [{"device": "a", "time": 0, "t": 20.0}, {"device": "a", "time": 3}]
     >>> result = flow.replay(rows)
     >>> result.rows["t"].tolist(), result.rows.quality["t"].tolist()
     ([20.0, 20.0], [0, 8])
