@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from streamflow.core.schema import Sensor as Sensor
     from streamflow.core.stage import Stage as Stage
     from streamflow.flow.flow import Flow as Flow
+    from streamflow.formats.arrow import Arrow as Arrow
     from streamflow.formats.csv import Csv as Csv
     from streamflow.formats.json import Json as Json
     from streamflow.models.learning import Gate as Gate
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Alert": "stages.alert",
+    "Arrow": "formats.arrow",
     "Batch": "core.batch",
     "Csv": "formats.csv",
     "DeadLetter": "core.connect",

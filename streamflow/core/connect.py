@@ -190,10 +190,14 @@ class Sink(ABC):
         What it takes: "rows", "alerts", "events", "rejected" or "dead_letters".
     where
         For rows: only those for which this expression holds.
+    deliver
+        "now", or "durable": only when the state that it comes from is durable, one epoch later,
+        so that nothing is shown that a crash could take back.
     """
 
     of: Outlet = field(default="rows", kw_only=True)
     where: str | None = field(default=None, kw_only=True)
+    deliver: Literal["now", "durable"] = field(default="now", kw_only=True)
     name: str = field(default="", kw_only=True)
 
     @property

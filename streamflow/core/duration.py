@@ -17,7 +17,7 @@ UNITS = {
     "d": 86400 * 10**9,
     "w": 7 * 86400 * 10**9,
 }
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h|d|w)")
+_PART = re.compile(r"(\d{1,18}(?:\.\d+)?)(ns|us|ms|s|m|h|d|w)")
 
 
 @cache
@@ -31,7 +31,7 @@ def duration(text: str) -> int:
     ...
     streamflow.errors.FlowError: 'soon' is not a duration; write it like 250ms, 30s, 5m, 1h30m, 7d
     """
-    compact = text.replace(" ", "")
+    compact = text.replace(" ", "") if isinstance(text, str) else ""
     parts = _PART.findall(compact)
     if not parts or "".join(number + unit for number, unit in parts) != compact:
         raise FlowError(f"{text!r} is not a duration; write it like 250ms, 30s, 5m, 1h30m, 7d")

@@ -38,14 +38,14 @@ class Event:
 
     def row(self) -> dict[str, Any]:
         """The event as one flat dict, times in ISO 8601."""
-        return {
+        own = {
             "id": self.id,
             "kind": self.kind,
             "step": self.step,
             "device": self.device,
             "time": iso(self.time),
-            **self.fields,
         }
+        return own | dict(self.fields) | own  # whatever the fields are called
 
 
 def event_id(flow: str, step: str, device: str, time: int) -> str:

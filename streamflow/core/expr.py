@@ -59,7 +59,8 @@ class Expr:
         return got if np.shape(got) else np.full(len(batch), bool(got))
 
     def check(self, step: str, key: str, columns: Iterable[str], tags: Iterable[str]) -> None:
-        """Raise FlowError for a name that does not exist at this step."""
+        """Raise FlowError for a name that is none at this step, or one of the wrong kind."""
+        columns, tags = tuple(columns), tuple(tags)
         known = {*columns, *tags, "device"}
         for name in self.names:
             if name not in known:
@@ -67,6 +68,10 @@ class Expr:
                     f"step {step!r}: {key}={self.text!r} uses {name!r}, which does not exist here; "
                     f"{suggest(name, known)}"
                 )
+        try:
+            self.mask(Batch.of([], columns, tags))
+        except FlowError as error:
+            raise FlowError(f"step {step!r}: {key}: {error}") from None
 
 
 @lru_cache(maxsize=256)
@@ -81,15 +86,22 @@ def parse(text: str) -> Expr:
     ...
     streamflow.errors.FlowError: in 'godo(t)': no function 'godo'; did you mean 'good'?
     """
+    if not isinstance(text, str):
+        raise FlowError(f"{text!r} is not an expression; write it as text, like 'score > 0.95'")
+    parser = _Parser(text)
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        node = parser.truth(ast.parse(text.strip(), mode="eval").body)
+    except (RecursionError, MemoryError):
+        raise parser.fail("it is nested too deeply") from None
     except (SyntaxError, ValueError) as error:
         reason = getattr(error, "msg", str(error))
-        problem = f"{text!r} is not an expression: {reason}; write it like score > 0.95"
+        problem = f"{_shown(text)} is not an expression: {reason}; write it like score > 0.95"
         raise FlowError(problem) from None
-    parser = _Parser(text)
-    node = parser.truth(tree)
     return Expr(text, tuple(dict.fromkeys(parser.names)), node)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:77] + "...")
 
 
 def _defined(value: Any) -> Any:
@@ -118,7 +130,7 @@ class _Parser:
         self.names: list[str] = []
 
     def fail(self, reason: str) -> FlowError:
-        return FlowError(f"in {self.text!r}: {reason}")
+        return FlowError(f"in {_shown(self.text)}: {reason}")
 
     def truth(self, tree: ast.expr) -> Node:
         """A node that gives bool[n]."""
@@ -150,7 +162,7 @@ class _Parser:
 
     def compare(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Node:
         if isinstance(op, ast.In):
-            if not isinstance(right, (ast.Tuple, ast.List)):
+            if not isinstance(right, (ast.Tuple, ast.List)) or not right.elts:
                 raise self.fail("`in` wants a tuple of strings or numbers")
             alternatives = [self.compare(left, ast.Eq(), choice) for choice in right.elts]
             return lambda batch: reduce(np.logical_or, [a(batch) for a in alternatives])
@@ -189,18 +201,20 @@ class _Parser:
         if len(tree.args) != 1 or tree.keywords or not isinstance(tree.args[0], ast.Name):
             raise self.fail(f"{name} takes one column")
         column = tree.args[0].id
-        self.names.append(column)
         if name == "abs":
             raise self.fail("abs(x) is a number; compare it, as in abs(x) > 1")
-        get = _column(column)
+        get = self.number(tree.args[0])
         if name == "missing":
-            return lambda batch: np.isnan(self.numeric(column, get(batch)))
+            return lambda batch: np.isnan(get(batch))
         if name == "good":
-            return lambda batch: (
-                ~np.isnan(self.numeric(column, get(batch))) & (batch.flags(column) == 0)
-            )
+            return lambda batch: ~np.isnan(get(batch)) & (batch.flags(column) == 0)
         flag = int(flag_named(name))
-        return lambda batch: (batch.flags(column) & flag) != 0
+
+        def flagged(batch: Batch) -> Mask:
+            get(batch)  # refuses a tag, which has no flags
+            return np.asarray((batch.flags(column) & flag) != 0)
+
+        return flagged
 
     def numeric(self, name: str, value: Any) -> Values:
         if isinstance(value, Words):
@@ -211,7 +225,10 @@ class _Parser:
     def number(self, tree: ast.expr) -> Node:
         """A node that gives float64[n] or a float."""
         if isinstance(tree, ast.Constant) and type(tree.value) in (int, float):
-            constant = float(tree.value)  # type: ignore[arg-type]
+            try:
+                constant = float(tree.value)  # type: ignore[arg-type]
+            except OverflowError:
+                raise self.fail("a number is too large") from None
             return lambda _: constant
         if isinstance(tree, ast.Name):
             name = tree.id
@@ -226,7 +243,7 @@ class _Parser:
             apply = _ARITHMETIC[type(tree.op)]
             return lambda batch: apply(a(batch), b(batch))
         if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == "abs":
-            if len(tree.args) != 1:
+            if len(tree.args) != 1 or tree.keywords:
                 raise self.fail("abs takes one value")
             inner = self.number(tree.args[0])
             return lambda batch: abs(inner(batch))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -124,12 +125,14 @@ class State:
         return 0 if self.held is None else len(self.held)
 
     def erase(self, rows: Sequence[int]) -> int:
-        """Forget devices; the number of their readings that were held."""
+        """Forget devices, as the index has; the number of their readings that were held."""
         self.table.erase(rows)
         for row in rows:
             self.objects.pop(row, None)
         if self.held is None:
             return 0
+        # The index has begun a new list of names; held readings must go by the same as new ones.
+        self.held = replace(self.held, devices=self.index.names)
         gone = self.release(np.isin(self.held.device, rows))
         return 0 if gone is None else len(gone)
 

@@ -34,6 +34,10 @@ class Parcel:
     decoded: int
     batch: Batch | None = None
     dead: list[DeadLetter] = field(default_factory=list)
+    polled: int = 0
+    """When it was polled, monotonic ns."""
+    marker: bool = False
+    """True for the word that what came before is durable."""
 
 
 class Intake:

@@ -47,12 +47,8 @@ def replay(
                 if parcel is None:
                     waits.append(intake.reader.next_poll())
                     continue
-                shard.balance.received += parcel.received
-                shard.balance.decoded += parcel.decoded
-                shard.balance.dead += len(parcel.dead)
                 dead += parcel.dead
-                if parcel.batch is not None:
-                    outcome.add(shard.on_batch(parcel.batch))
+                outcome.add(shard.on_parcel(parcel))
                 if progress:
                     progress(_fraction(opened), shard.balance.readings)
             if intakes and len(waits) == len(intakes):

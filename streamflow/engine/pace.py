@@ -43,7 +43,7 @@ class Paced(Reader):
         self._pace, self._clock = pace, clock
         self._due: list[int] = []  # of the messages that `ahead` has given and `reader` has not
         self._began: tuple[int, int] | None = None  # on the clock, and in event time
-        self._latest = 0
+        self._latest = self._told = 0
 
     def poll(self, limit: int) -> Messages | Batch | DeadLetter | None:
         """What is due."""
@@ -51,6 +51,7 @@ class Paced(Reader):
             self._look(limit)
         count = min(limit, bisect_right(self._due, self._clock.monotonic()))
         if not count:
+            self._warn()
             return None
         got = self._reader.poll(count)
         del self._due[: _count(got)]
@@ -67,7 +68,11 @@ class Paced(Reader):
             times[np.setdiff1d(np.arange(len(times)), dead)] = batch.time
         for time in times.tolist():
             self._due.append(self._when(time))
-        if self._due and self._seconds() > 60:
+
+    def _warn(self) -> None:
+        # A wrong clock in the data, or a long gap, looks like a flow that hangs.
+        if self._due and self._due[0] != self._told and self._seconds() > 60:
+            self._told = self._due[0]
             _LOG.warning("the next reading is due in %.0f s", self._seconds())
 
     def _when(self, time: int) -> int:

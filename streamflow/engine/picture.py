@@ -62,10 +62,9 @@ def _note(time: Any) -> str:
 def _score(result: Result) -> tuple[str | None, float | None]:
     """The column that the last alert looks at, and its threshold if it is a plain one."""
     for stage in reversed(result.plan.stages):
-        if isinstance(stage, Alert):
-            parts = stage.when.split()
-            if len(parts) == 3 and parts[0] in result.rows.columns:
-                return parts[0], float(parts[2])
+        if isinstance(stage, Alert) and stage.threshold:
+            column, _, limit = stage.threshold
+            return column, limit
     scores = [name for name in result.rows.columns if name.endswith("score")]
     return (scores[-1] if scores else None), None
 

@@ -88,6 +88,11 @@ def plan(name: str, schema: Schema, parts: Sequence[Part], shards: int) -> Plan:
 
 
 def _name(step: str, taken: set[str], kind: str) -> None:
+    if not step or step.startswith("_") or not all(c.isalnum() or c in "_-" for c in step):
+        raise FlowError(
+            f"a {kind} is called {step!r}; a name is made of letters, digits, _ and -, "
+            f"and does not start with _"
+        )
     if step in taken:
         raise FlowError(f'two steps are called {step!r}; give this {kind} a name="..." of its own')
     taken.add(step)

@@ -86,11 +86,10 @@ class Result:
         if not alerts:
             raise FlowError("the flow has no Alert, so no threshold to vary")
         alert = alerts[-1]
-        parts = alert.when.split()
-        if len(parts) != 3 or parts[1] not in (">", ">=") or parts[0] not in self.rows.columns:
+        if alert.threshold is None or alert.threshold[1] not in (">", ">="):
             problem = f"cannot vary the threshold of {alert.when!r}: it is not column > number"
             raise FlowError(problem)
-        column, sign, own = parts[0], parts[1], float(parts[2])
+        column, sign, own = alert.threshold
         values = self.rows[column]
         known = values[np.isfinite(values)]
         if thresholds is None:
@@ -101,21 +100,28 @@ class Result:
         rows = self.rows.replace(columns=before)
         counts = {}
         for threshold in thresholds:
-            varied = replace(alert, when=f"{column} {sign} {threshold!r}", until=None)
+            varied = replace(alert, when=f"{column} {sign} {threshold!r}")
             shard = Shard(replace(self.plan, steps=(varied,), taps=()))
             opened = [e for e in shard.on_batch(rows).events if e.fields["status"] == "opened"]
             counts[threshold] = len(opened)
         return counts
 
-    def plot(self, path: str | Path = "streamflow.html", *, labels: Any = ()) -> Path:
+    def plot(
+        self,
+        path: str | Path = "streamflow.html",
+        *,
+        labels: Sequence[tuple[str, int, int]] | None = None,
+    ) -> Path:
         """Write one self-contained HTML page that shows every device; its path.
 
         `labels` are known incidents: (device, start, end) with times in ns UTC.
         """
+        from streamflow.engine.episodes import Incident
         from streamflow.engine.picture import page
 
         target = Path(path)
-        target.write_text(page(self, labels), encoding="utf-8")
+        known = None if labels is None else [Incident(*label) for label in labels]
+        target.write_text(page(self, known), encoding="utf-8")
         return target
 
 

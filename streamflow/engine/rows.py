@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,11 +38,23 @@ class _RowReader(Reader):
         if self._next >= len(self._rows):
             raise EndOfStream("all rows have been read")
         first, self._next = self._next, min(self._next + limit, len(self._rows))
-        payloads: Any = self._rows[first : self._next]
-        return Messages(payloads, range(first, self._next))
+        return Messages(_Payloads(self._rows[first : self._next]), range(first, self._next))
 
     def position(self) -> int:
         return self._next
+
+
+@dataclass(frozen=True)
+class _Payloads(Sequence[bytes]):
+    """Dicts; as bytes, for a dead letter, each is a JSON object."""
+
+    rows: Sequence[Mapping[str, Any]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: Any) -> Any:
+        return json.dumps(dict(self.rows[i]), default=str).encode()
 
 
 @dataclass(frozen=True)
@@ -56,7 +69,8 @@ class _DictDecoder:
         self._names = [schema.device, schema.time, *schema.sensors, *schema.tags]
 
     def decode(self, messages: Messages, dead: Trouble) -> Batch:
-        rows: Any = messages.payloads
+        payloads: Any = messages.payloads
+        rows = payloads.rows
         fields = {name: [row.get(name) for row in rows] for name in self._names}
         return self._columns.build(fields, range(len(rows)), dead)
 

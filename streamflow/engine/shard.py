@@ -17,6 +17,7 @@ from streamflow.core.quality import Quality
 from streamflow.core.stage import Output, Stage
 from streamflow.core.state import State
 from streamflow.engine.balance import Balance
+from streamflow.engine.intake import Parcel
 from streamflow.engine.plan import Plan, Tap
 from streamflow.errors import StageError, StateError, StreamflowError
 
@@ -63,6 +64,13 @@ class Shard:
         if saved is not None:
             self._restore(saved)
 
+    def on_parcel(self, parcel: Parcel) -> Outcome:
+        """What a poll brought for this shard."""
+        self.balance.received += parcel.received
+        self.balance.decoded += parcel.decoded
+        self.balance.dead += len(parcel.dead)
+        return Outcome() if parcel.batch is None else self.on_batch(parcel.batch)
+
     def on_batch(self, batch: Batch) -> Outcome:
         """Readings of this shard's devices, in order."""
         outcome = Outcome()
@@ -96,12 +104,12 @@ class Shard:
         """Forget devices: as if they had never been seen."""
         rows = [row for name in devices if (row := self.index.row(name)) is not None]
         if rows:
+            self.index.erase(rows)
             for state in self.states.values():
                 gone = state.erase(rows)
                 self.balance.held -= gone
                 if gone:
                     self.balance.rejected[state.step, "erased"] += gone
-            self.index.erase(rows)
 
     def snapshot(self) -> dict[str, Any]:
         """Everything, as plain dicts, lists, strings, numbers, bytes and arrays."""
@@ -141,6 +149,10 @@ class Shard:
         for at, step in enumerate(self.plan.steps):
             if isinstance(step, Stage):
                 self._give(at, step, partial(step.on_tick, now), outcome)
+                held = self.states[step.step].held
+                if held is not None:
+                    # They are still to reach the next steps, before which time must not pass them.
+                    now = min(now, int(held.arrived.min()))
 
     def _give(
         self, at: int, stage: Stage, give: Callable[[State], Output | None], outcome: Outcome

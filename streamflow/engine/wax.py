@@ -6,76 +6,73 @@ holding all stages of a shard -> sinks. Items are parcels and batches, never rea
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from time import perf_counter
 from typing import Any
-from zlib import crc32
 
 import bytewax.operators as op
-import numpy as np
-from bytewax._bytewax import cli_main
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.operators import StatefulBatchLogic
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from bytewax.recovery import RecoveryConfig, init_db_dir
+from bytewax.run import cli_main
 
-from streamflow.core.batch import Batch
-from streamflow.core.clock import Clock, SystemClock
-from streamflow.core.connect import DeadLetter, Source
-from streamflow.core.event import Event
+from streamflow.core.connect import Source
 from streamflow.engine.balance import Balance
+from streamflow.engine.delivery import COMMITTED, Delivery, Item
 from streamflow.engine.intake import Intake, Parcel
+from streamflow.engine.job import Job
 from streamflow.engine.local import Progress
+from streamflow.engine.pack import pack, unpack
 from streamflow.engine.plan import Plan, Tap
 from streamflow.engine.result import Result
 from streamflow.engine.shard import Outcome, Shard
-from streamflow.errors import Backoff, EndOfStream, NotConnected, StreamflowError
+from streamflow.engine.split import Splitter
+from streamflow.engine.statedir import SHARDS_STEP
+from streamflow.errors import Backoff, EndOfStream, NotConnected, StateError, StreamflowError
 
 Addressed = tuple[str, Any]
 
 
-@dataclass
-class Run:
-    """What the workers of one process share: the plan, and what they report."""
+@dataclass(frozen=True)
+class Place:
+    """Where this process stands in a cluster: all addresses, and which is its own."""
 
-    plan: Plan
-    clock: Clock = field(default_factory=SystemClock)
-    progress: Progress | None = None
-    captured: Outcome | None = None
-    """Everything the shards give back, if somebody wants it."""
-    dead: list[DeadLetter] = field(default_factory=list)
-    shards: list[Shard] = field(default_factory=list)
-    """The shards that have come to their end."""
-    readings: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def note(self, outcome: Outcome, parcel: Parcel | None = None) -> None:
-        """A shard has handled a parcel, or its end."""
-        with self.lock:
-            if parcel and parcel.batch is not None:
-                self.readings += len(parcel.batch)
-            if self.captured is not None:
-                self.captured.add(outcome)
-                self.dead += parcel.dead if parcel else []
+    addresses: tuple[str, ...] = ()
+    process: int = 0
 
 
-def execute(
-    plan: Plan,
-    *,
-    workers: int = 1,
-    addresses: Sequence[str] = (),
-    process: int = 0,
-) -> Balance:
-    """Run a plan to its end on Bytewax; the balance of the shards of this process."""
-    run = Run(plan)
-    _execute(run, workers, addresses, process)
-    total = Balance()
-    for shard in run.shards:
-        total.add(shard.balance)
-    return total
+def make_store(folder: Path, partitions: int) -> None:
+    """Make an empty recovery store."""
+    init_db_dir(folder, partitions)
+
+
+def execute(job: Job, *, workers: int = 1, place: Place | None = None) -> Balance:
+    """Run a job on Bytewax until its sources end or it is told to stop; its shards' balance."""
+    place = place or Place()
+    several = len(place.addresses) > 1
+    recovery = job.state and RecoveryConfig(job.state.recovery, timedelta(0))
+    try:
+        cli_main(
+            _dataflow(job),
+            workers_per_process=workers,
+            process_id=place.process if several else None,
+            addresses=list(place.addresses) if several else None,
+            epoch_interval=timedelta(microseconds=job.epoch / 1000),
+            recovery_config=recovery,
+        )
+    except Exception as error:
+        cause = _cause(error)
+        if cause is not None:
+            raise cause from error
+        if recovery and isinstance(error, RuntimeError):
+            raise StateError(f"the recovery store in {job.state} failed: {error}") from error
+        raise
+    return job.balance()
 
 
 def replay(
@@ -84,28 +81,11 @@ def replay(
     """What `local.replay` does, on Bytewax with threads."""
     steps = tuple(step for step in plan.steps if not isinstance(step, Tap))
     closed = replace(plan, sources=sources, steps=steps, taps=())
-    run = Run(closed, progress=progress, captured=Outcome())
+    captured = Outcome()
+    job = Job(closed, progress=progress, captured=captured)
     began = perf_counter()
-    _execute(run, workers)
-    assert run.captured is not None
-    return Result.of(plan, run.shards, run.captured, run.dead, perf_counter() - began)
-
-
-def _execute(run: Run, workers: int, addresses: Sequence[str] = (), process: int = 0) -> None:
-    several = len(addresses) > 1
-    try:
-        cli_main(
-            _dataflow(run),
-            workers_per_process=workers,
-            process_id=process if several else None,
-            addresses=list(addresses) if several else None,
-            epoch_interval=timedelta(seconds=2),
-        )
-    except Exception as error:
-        cause = _cause(error)
-        if cause is not None:
-            raise cause from error
-        raise
+    execute(job, workers=workers)
+    return Result.of(plan, job.shards, captured, job.dead, perf_counter() - began)
 
 
 def _cause(error: BaseException | None) -> StreamflowError | None:
@@ -116,18 +96,18 @@ def _cause(error: BaseException | None) -> StreamflowError | None:
     return None
 
 
-def _dataflow(run: Run) -> Dataflow:
-    plan = run.plan
+def _dataflow(job: Job) -> Dataflow:
+    plan = job.plan
     flow = Dataflow(plan.name)
-    streams = [op.input(s.step, flow, _Source(run, s)) for s in plan.sources]
-    merged = streams[0] if len(streams) == 1 else op.merge("sources", *streams)
-    out = op.stateful_batch("shards", merged, lambda saved: _ShardLogic(run, saved))
+    streams = [op.input(source.step, flow, _Source(job, source)) for source in plan.sources]
+    merged = streams[0] if len(streams) == 1 else op.merge("_merge", *streams)
+    out = op.stateful_batch(SHARDS_STEP, merged, lambda saved: _ShardLogic(job, saved))
     for number, tap in enumerate(plan.taps):
-        name = tap.sink.step
-        mine = op.flat_map(f"to_{name}", out, _Pick(number))
-        op.output(name, mine, _Sink(tap))
+        mine = op.flat_map(f"_to_{tap.sink.step}", out, _Pick(number))
+        op.output(tap.sink.step, mine, _Sink(tap))
     if not plan.taps:
-        op.output("nowhere", out, _Nowhere())
+        nothing: Any = out
+        op.output("_nowhere", nothing, _Sink(None))
     return flow
 
 
@@ -141,118 +121,106 @@ class _Pick:
 
 
 class _Source(FixedPartitionedSource[Addressed, Any]):
-    def __init__(self, run: Run, source: Source) -> None:
-        self._run, self._source = run, source
+    def __init__(self, job: Job, source: Source) -> None:
+        self._job, self._source = job, source
 
     def list_parts(self) -> list[str]:
         return list(self._source.partitions())
 
     def build_part(self, step_id: str, for_part: str, resume_state: Any) -> _Partition:
-        return _Partition(self._run, self._source, for_part, resume_state)
+        return _Partition(self._job, self._source, for_part, resume_state)
 
 
 class _Partition(StatefulSourcePartition[Addressed, Any]):
-    def __init__(self, run: Run, source: Source, partition: str, position: Any) -> None:
-        self._run = run
-        self._intake = Intake(source, run.plan.schema, partition, position, run.clock)
-        self._split = _Splitter(run.plan.shards)
-        self._home = str(crc32(partition.encode()) % run.plan.shards)
+    """A source partition. The first `next_batch` after a `snapshot` comes when that is durable."""
+
+    def __init__(self, job: Job, source: Source, partition: str, saved: Any) -> None:
+        position = job.start_position(source.step, partition, saved and saved[0])
+        self._job = job
+        self._intake = Intake(source, job.plan.schema, partition, position, job.clock)
+        self._split = Splitter(job.plan.shards, partition)
         self._wait: float | None = None
+        self._snapped: tuple[Any, int] | None = None
 
     def next_batch(self) -> Iterable[Addressed]:
+        out = self._committed()
+        if self._job.stopping:
+            raise StopIteration
         try:
             parcel = self._intake.poll()
         except EndOfStream:
             raise StopIteration from None
         except (Backoff, NotConnected) as error:
             self._wait = error.wait if isinstance(error, Backoff) else 1.0
-            return []
+            return out
         if parcel is None:
             self._wait = self._intake.reader.next_poll()
-            return []
+            return out
         self._wait = None
-        if self._run.progress:
-            self._run.progress(self._intake.reader.progress(), self._run.readings)
-        return self._split.parcels(parcel, self._home)
+        parcel.polled = self._job.clock.monotonic()
+        self._job.polled(self._intake.reader)
+        return [*out, *self._split.parcels(parcel)]
 
     def next_awake(self) -> datetime | None:
         if self._wait is None:
             return None
-        seconds = self._run.clock.now() / 1e9 + self._wait
-        return datetime.fromtimestamp(seconds).astimezone()
+        return datetime.fromtimestamp(self._job.clock.now() / 1e9 + self._wait, UTC)
 
     def snapshot(self) -> Any:
-        return self._intake.reader.position()
+        position = self._intake.reader.position()
+        self._snapped = position, self._job.clock.monotonic()
+        # In a list, so that a source whose position is None is told from one never started.
+        return [position]
 
     def close(self) -> None:
         self._intake.reader.close()
 
-
-class _Splitter:
-    """Sends each reading to the shard of its device: crc32(device) % shards."""
-
-    def __init__(self, shards: int) -> None:
-        self._shards = shards
-        self._devices: Sequence[str] = ()
-        self._shard_of = np.zeros(0, np.int64)
-
-    def parcels(self, parcel: Parcel, home: str) -> list[Addressed]:
-        """The parcel as one for each shard; its counts and dead letters go to shard `home`."""
-        out = []
-        if parcel.batch is not None and len(parcel.batch):
-            shard = self._of(parcel.batch)
-            for number in np.unique(shard).tolist():
-                part = parcel.batch.take(np.flatnonzero(shard == number))
-                out.append((str(number), Parcel(0, 0, part)))
-        return [*out, (home, replace(parcel, batch=None))]
-
-    def _of(self, batch: Batch) -> Any:
-        if batch.devices is not self._devices:
-            self._devices, self._shard_of = batch.devices, np.zeros(0, np.int64)
-        known = len(self._shard_of)
-        if known < len(batch.devices):
-            new = [crc32(name.encode()) % self._shards for name in batch.devices[known:]]
-            self._shard_of = np.concatenate([self._shard_of, np.array(new, np.int64)])
-        return self._shard_of[batch.device]
+    def _committed(self) -> list[Addressed]:
+        if self._snapped is None or self._job.state is None:
+            return []
+        (position, since), self._snapped = self._snapped, None
+        self._intake.reader.committed(position)
+        self._job.committed(self._job.clock.monotonic() - since)
+        return self._split.marker() if self._job.delivers_late else []
 
 
-class _ShardLogic(StatefulBatchLogic[Parcel, tuple[int, Any], Any]):
+class _ShardLogic(StatefulBatchLogic[Parcel, tuple[int, Item], Any]):
     """A shard in Bytewax's terms; what it emits is (number of the tap, what the sink takes)."""
 
-    def __init__(self, run: Run, saved: Any) -> None:
-        self._run = run
-        self._shard = Shard(run.plan, saved)
+    def __init__(self, job: Job, saved: Any) -> None:
+        self._job = job
+        self._shard = Shard(job.plan, unpack(saved) if saved else None)
+        job.opened(self._shard)
 
-    def on_batch(self, batch: list[Parcel]) -> tuple[list[tuple[int, Any]], bool]:
-        out: list[tuple[int, Any]] = []
+    def on_batch(self, batch: list[Parcel]) -> tuple[list[tuple[int, Item]], bool]:
+        out: list[tuple[int, Item]] = []
         for parcel in batch:
-            balance = self._shard.balance
-            balance.received += parcel.received
-            balance.decoded += parcel.decoded
-            balance.dead += len(parcel.dead)
-            outcome = Outcome()
-            if parcel.batch is not None:
-                outcome = self._shard.on_batch(parcel.batch)
-                out += self._address(outcome)
-            self._run.note(outcome, parcel)
+            if parcel.marker:
+                out += [(n, COMMITTED) for n, tap in self._taps() if tap.sink.deliver == "durable"]
+                continue
+            outcome = self._shard.on_parcel(parcel)
+            out += self._address(outcome)
             if parcel.dead:
-                taps = enumerate(self._run.plan.taps)
-                out += [(n, parcel.dead) for n, tap in taps if tap.sink.of == "dead_letters"]
+                out += [(n, parcel.dead) for n, t in self._taps() if t.sink.of == "dead_letters"]
+            self._job.handled(outcome, parcel)
         return out, StatefulBatchLogic.RETAIN
 
-    def on_eof(self) -> tuple[list[tuple[int, Any]], bool]:
+    def on_eof(self) -> tuple[list[tuple[int, Item]], bool]:
+        if self._job.stopping:  # a stop is not an end: what is held stays held
+            return [], StatefulBatchLogic.RETAIN
         outcome = self._shard.on_end()
-        out = self._address(outcome)
-        self._run.note(outcome)
-        self._run.shards.append(self._shard)
-        return out, StatefulBatchLogic.RETAIN
+        self._job.handled(outcome)
+        return self._address(outcome), StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> Any:
-        return None
+        return pack(self._shard.snapshot()) if self._job.state else None
 
-    def _address(self, outcome: Outcome) -> list[tuple[int, Any]]:
-        out: list[tuple[int, Any]] = []
-        for number, tap in enumerate(self._run.plan.taps):
+    def _taps(self) -> Iterable[tuple[int, Tap]]:
+        return enumerate(self._job.plan.taps)
+
+    def _address(self, outcome: Outcome) -> list[tuple[int, Item]]:
+        out: list[tuple[int, Item]] = []
+        for number, tap in self._taps():
             of = tap.sink.of
             if of == "rows":
                 out += [(number, batch) for at, batch in outcome.tapped if at is tap]
@@ -265,10 +233,10 @@ class _ShardLogic(StatefulBatchLogic[Parcel, tuple[int, Any], Any]):
         return out
 
 
-class _Sink(FixedPartitionedSink[Any, Any]):
+class _Sink(FixedPartitionedSink[Item, Any]):
     """One partition: a sink is one writer in the whole cluster."""
 
-    def __init__(self, tap: Tap) -> None:
+    def __init__(self, tap: Tap | None) -> None:
         self._tap = tap
 
     def list_parts(self) -> list[str]:
@@ -278,35 +246,20 @@ class _Sink(FixedPartitionedSink[Any, Any]):
         return 0
 
     def build_part(self, step_id: str, for_part: str, resume_state: Any) -> _Writer:
-        return _Writer(self._tap, resume_state)
+        return _Writer(Delivery(self._tap.sink, resume_state) if self._tap else None)
 
 
-class _Writer(StatefulSinkPartition[Any, Any]):
-    def __init__(self, tap: Tap, resume: Any) -> None:
-        self._writer = tap.sink.open(resume)
+class _Writer(StatefulSinkPartition[Item, Any]):
+    def __init__(self, delivery: Delivery | None) -> None:
+        self._delivery = delivery
 
-    def write_batch(self, values: list[Batch | list[Event] | list[DeadLetter]]) -> None:
-        for value in values:
-            self._writer.write(value)
+    def write_batch(self, values: Sequence[Item]) -> None:
+        if self._delivery:
+            self._delivery.write(values)
 
     def snapshot(self) -> Any:
-        return self._writer.snapshot()
+        return self._delivery.snapshot() if self._delivery else None
 
     def close(self) -> None:
-        self._writer.close()
-
-
-class _Nowhere(FixedPartitionedSink[Any, Any]):
-    def list_parts(self) -> list[str]:
-        return ["0"]
-
-    def build_part(self, step_id: str, for_part: str, resume_state: Any) -> _Void:
-        return _Void()
-
-
-class _Void(StatefulSinkPartition[Any, Any]):
-    def write_batch(self, values: list[Any]) -> None:
-        pass
-
-    def snapshot(self) -> Any:
-        return None
+        if self._delivery:
+            self._delivery.close()

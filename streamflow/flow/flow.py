@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamflow.core.batch import Batch
 from streamflow.core.connect import Sink, Source
+from streamflow.core.duration import duration
 from streamflow.core.schema import Schema, Sensor
 from streamflow.core.stage import Stage
 from streamflow.engine.local import Progress, replay
@@ -132,17 +133,31 @@ class Flow:
             return wax.replay(checked, sources, workers, progress=progress)
         return replay(checked, sources, progress=progress)
 
-    def run(self, *, workers: int = 1) -> Balance:
+    def run(
+        self, *, workers: int = 1, state: str | Path | None = None, epoch: str = "2s"
+    ) -> Balance:
         """Run on Bytewax in this process, with threads, until the sources end; the balance.
 
         Parameters
         ----------
         workers
             Threads. `streamflow run FLOW --processes N` runs processes.
+        state
+            A directory to keep state in, and to go on from. None keeps it in memory.
+        epoch
+            The time between two snapshots of the state.
         """
-        from streamflow.engine.wax import execute
+        from streamflow.engine.job import Job
+        from streamflow.engine.supervisor import open_state, supervise
 
-        return execute(self.checked(), workers=workers)
+        job = Job(self.checked(), epoch=duration(epoch))
+        if state is None:
+            return supervise(job, workers=workers)
+        job.state = open_state(job.plan, state)
+        try:
+            return supervise(job, workers=workers)
+        finally:
+            job.state.release()
 
     def checked(self) -> Plan:
         """The plan of a flow that can run: sources and sinks checked, too."""

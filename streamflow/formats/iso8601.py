@@ -52,7 +52,8 @@ def parse_uniform(texts: Sequence[Any]) -> Times | None:
         return None
     seconds = ((_days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second
     fraction = _number(digits[:, 20:end]) * 10 ** (29 - end) if end > 19 else 0
-    return seconds * 10**9 + fraction
+    ns: Times = seconds * 10**9 + fraction
+    return ns
 
 
 def _number(digits: NDArray[np.uint8]) -> Times:
@@ -62,9 +63,7 @@ def _number(digits: NDArray[np.uint8]) -> Times:
     return value
 
 
-def _real(
-    year: Times, month: Times, day: Times, hour: Times, minute: Times, second: Times
-) -> bool:
+def _real(year: Times, month: Times, day: Times, hour: Times, minute: Times, second: Times) -> bool:
     if not ((year >= _YEARS[0]) & (year < _YEARS[1]) & (month >= 1) & (month <= 12)).all():
         return False
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))

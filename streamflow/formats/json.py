@@ -47,7 +47,7 @@ class JsonDecoder:
         for i, payload in enumerate(messages.payloads):
             try:
                 values.append(astuple(typed(payload)))
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 thing = self._again(i, payload, dead)
                 if thing is None:
                     continue
@@ -58,12 +58,19 @@ class JsonDecoder:
         return self._columns.build(fields, rows, dead, messages.arrived)
 
     def _again(self, i: int, payload: bytes, dead: Trouble) -> dict[str, Any] | None:
+        text = payload.removeprefix(_BOM)
         try:
-            thing = self._untyped(payload.removeprefix(_BOM))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            thing = self._untyped(text)
+        except UnicodeDecodeError:
+            dead(i, *_not_utf8(payload))
+            return None
+        except RecursionError:
+            dead(i, "not JSON: it is nested too deeply")
+            return None
+        except msgspec.DecodeError as error:
             place = _BYTE.search(str(error))
-            start = getattr(error, "start", None)
-            dead(i, f"not JSON: {error}", int(place[1]) if place else start)
+            byte = int(place[1]) + len(payload) - len(text) if place else None
+            dead(i, f"not JSON: {_BYTE.sub('', str(error)).strip()}", byte)
             return None
         if not isinstance(thing, dict):
             dead(i, f"it is a JSON {_kind(thing)}, not an object", 0)

@@ -20,6 +20,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _SCALE = {"epoch_s": 10**9, "epoch_ms": 10**6, "epoch_us": 10**3, "epoch_ns": 1}
 _BELOW_MICROSECOND = re.compile(r"[.,]\d{6}(\d{1,3})")
+_WHOLE = re.compile(r"-?\d{1,20}", re.ASCII)
 FORMS = "ISO 8601, or seconds, ms, us or ns since 1970"
 
 
@@ -83,7 +84,7 @@ class TimeParser:
             return self._text(value.strip())
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return self._number(value)
-        raise ValueError(f"{value!r} is not a time; {FORMS}")
+        raise ValueError(f"{_shown(value)} is not a time; {FORMS}")
 
     def _uniform(self, raw: Sequence[Any]) -> Times | None:
         plain = self._utc and self._format is None and self._scale is None
@@ -92,24 +93,27 @@ class TimeParser:
     def _text(self, text: str) -> int:
         # Digits only are a number: fromisoformat reads the milliseconds 1710111241530 as a day of
         # the year 1710. Eight are a date, 20260131, unless the flow says that times are numbers.
-        digits = text.lstrip("-").isdecimal() and len(text) <= 20
-        if digits and self._format is None and (self._scale is not None or len(text) != 8):
+        if (
+            _WHOLE.fullmatch(text)
+            and self._format is None
+            and (self._scale is not None or len(text) != 8)
+        ):
             return self._number(int(text))
         try:
             if self._format is not None:
-                return self._ns(datetime.strptime(text, self._format))
-            more = _BELOW_MICROSECOND.search(text)
-            return self._ns(datetime.fromisoformat(text)) + (
-                int(more[1].ljust(3, "0")) if more else 0
-            )
+                moment = datetime.strptime(text, self._format)
+            else:
+                moment = datetime.fromisoformat(text)
         except ValueError:
             pass
+        else:
+            more = None if self._format else _BELOW_MICROSECOND.search(text)
+            return self._ns(moment) + (int(more[1].ljust(3, "0")) if more else 0)
         try:
             return self._number(float(text))
         except ValueError:
             form = self._format or FORMS
-            shown = text if len(text) <= 40 else text[:37] + "..."
-            raise ValueError(f"{shown!r} is not a time; {form}") from None
+            raise ValueError(f"{_shown(text)} is not a time; {form}") from None
 
     def _number(self, value: float) -> int:
         if value != value or abs(value) == float("inf"):
@@ -118,7 +122,7 @@ class TimeParser:
         whole = int(value)
         ns = whole * scale + round((value - whole) * scale)
         if not -(2**63) <= ns < 2**63:
-            raise ValueError(f"{value!r} is a time outside the years 1678 to 2261")
+            raise ValueError(f"{_shown(value)} is a time outside the years 1678 to 2261")
         return ns
 
     def _ns(self, moment: datetime) -> int:
@@ -128,3 +132,11 @@ class TimeParser:
         if not -(2**63) <= ns < 2**63:
             raise ValueError(f"{moment.isoformat()} is a time outside the years 1678 to 2261")
         return ns
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write out integers of more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from streamflow.core.stage import Stage
 from streamflow.core.state import State
 
 CLOSED, PENDING, OPEN, ENDING = range(4)
+_THRESHOLD = re.compile(r"(\w+)\s*(>=?|<=?)\s*(-?[\d.]+(?:[eE][+-]?\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,12 @@ class Alert(Stage):
     def uses(self) -> Sequence[str]:
         """The columns of its conditions."""
         return (*self._when.names, *(self._until.names if self._until else ()))
+
+    @property
+    def threshold(self) -> tuple[str, str, float] | None:
+        """Column, sign and number, if `when` is no more than a column compared with a number."""
+        plain = _THRESHOLD.fullmatch(self.when.strip())
+        return (plain[1], plain[2], float(plain[3])) if plain else None
 
     @cached_property
     def _when(self) -> Expr:
@@ -135,7 +143,8 @@ class Alert(Stage):
         state["readings"][row], state["peak"][row] = 0, np.nan
         columns = {name: _plain(batch, name, i) for name in self._when.names}
         since = iso(int(state["since"][row]))
-        fields = {"status": "opened", "when": self.when, "since": since, **columns}
+        own = {"status": "opened", "when": self.when, "since": since}
+        fields = own | columns | own  # whatever the columns are called
         return [(i, state.event("alert", row, time, fields))]
 
     def _during(

@@ -122,6 +122,7 @@ class Map(Stage):
         inputs = {**columns, **{name: tag.list() for name, tag in batch.tags.items()}}
         memories: dict[int, SimpleNamespace] = {}
         reasons: dict[int, str] = {}
+        returned = set(self.adds)
         devices, times = batch.device.tolist(), batch.time.tolist()
         for i, (row, time) in enumerate(zip(devices, times, strict=True)):
             reading = Reading(batch.devices[row], time, {k: v[i] for k, v in inputs.items()})
@@ -130,30 +131,50 @@ class Map(Stage):
                     now = memories.get(row) or self._recall(state, row)
                     after = SimpleNamespace(**vars(now))
                     got = self.fn(reading, after)
-                    memories[row] = after
                 else:
                     got = self.fn(reading)
             except Exception as error:
                 reasons[i] = f"{self.step}: {type(error).__name__}: {error}"
                 log.warning("%s, device %s", reasons[i], reading.device, exc_info=True)
                 continue
+            if self.remembers:
+                memories[row] = self._as_stored(after)
             if isinstance(got, Reject):
                 reasons[i] = got.reason
             elif got is not None:
                 self._put(out, i, got)
+                returned.update(got)
         for row, memory in memories.items():
             for name in self.remembers:
                 state[name][row] = getattr(memory, name)
         changed = {
-            name: np.array(values, np.float64)
-            for name, values in out.items()
-            if name in self.adds or values != columns[name]
+            name: np.array(values, np.float64) for name, values in out.items() if name in returned
         }
         batch = batch.with_columns(changed)
         return batch.reject_each(reasons)
 
     def _recall(self, state: State, row: int) -> SimpleNamespace:
         return SimpleNamespace(**{name: state[name][row].item() for name in self.remembers})
+
+    def _as_stored(self, memory: SimpleNamespace) -> SimpleNamespace:
+        # The next reading sees what a restart would bring back, so it must not matter which.
+        fields = vars(memory)
+        for name, value in fields.items():
+            if name not in self.remembers:
+                raise StageError(self.step, f"set memory.{name}; declare it: @stage({name}=0.0)")
+            default = self.remembers[name]
+            try:
+                kept = type(default)(value)
+            except (TypeError, ValueError, OverflowError):
+                kept = None
+            if kept is None or (kept != value and value == value):
+                raise StageError(
+                    self.step,
+                    f"set memory.{name} to {value!r}, but {name}={default!r} keeps "
+                    f"{type(default).__name__} values; give it a default of the kind it keeps",
+                )
+            fields[name] = kept
+        return memory
 
     def _put(self, out: dict[str, list[Any]], i: int, got: Any) -> None:
         if not isinstance(got, Mapping):

@@ -87,16 +87,16 @@ class Stream:
         return Stream(tuple(items))
 
     def singly(self) -> Stream:
-        """Its readings one by one, each with a vocabulary of its own as after a journey."""
-        items = self.cut(range(len(self.readings))).items
-        return Stream(tuple(copy(i) if isinstance(i, Batch) else i for i in items))
+        """Its readings one by one, each after a tick at its arrival, and its own ticks.
 
-    def ticking(self) -> Stream:
-        """Its readings one by one, each after a tick at its arrival; no other ticks."""
+        Each reading has a vocabulary of its own, as after a journey.
+        """
         items: list[Batch | Tick] = []
-        for item in self.singly().items:
+        for item in self.cut(range(len(self.readings))).items:
             if isinstance(item, Batch):
-                items += [Tick(int(item.arrived[0])), item]
+                items += [Tick(int(item.arrived[0])), copy(item)]
+            else:
+                items.append(item)
         return Stream(tuple(items))
 
     def without(self, device: str, stop: int | None = None) -> Stream:
@@ -156,7 +156,7 @@ def streams_for(flow: Flow) -> st.SearchStrategy[Stream]:
     sensors: Any = flow.sensors
     flags = [(name, flag) for name in sensors for flag in Quality]
     reading = st.tuples(
-        st.sampled_from("aaabc"),
+        st.sampled_from("aaabbc"),
         st.sampled_from(_SILENCES),
         st.sampled_from(_LAGS),
         st.tuples(*(_values(sensor) for sensor in sensors.values())),

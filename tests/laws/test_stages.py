@@ -27,7 +27,7 @@ from streamflow import (
 from streamflow.flow.registry import names
 from streamflow.testing import check_laws
 
-EXAMPLES = 15
+EXAMPLES = 10
 
 
 @stage(adds=["rise", "count"], last=float("nan"), count=0)

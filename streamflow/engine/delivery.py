@@ -1,0 +1,67 @@
+"""Delivery: when a sink gets what the flow has for it: now, or when it is durable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from streamflow.core.batch import Batch
+from streamflow.core.connect import DeadLetter, Sink
+from streamflow.core.event import Event
+from streamflow.engine.frozen import freeze, thaw
+
+COMMITTED: Final = "committed"
+"""Sent to sinks that deliver late when a snapshot has become durable."""
+Item = Batch | Sequence[Event] | Sequence[DeadLetter] | str
+
+
+class Delivery:
+    """Hands a sink's writer what it is due.
+
+    With `deliver="now"` that is everything at once. With `deliver="durable"` what came since the
+    last snapshot waits; the snapshot contains it; anything that comes after a snapshot, if only
+    the word COMMITTED, proves that snapshot durable (the engine lets nothing of the next epoch
+    into the flow before), and then it is written.
+    """
+
+    def __init__(self, sink: Sink, saved: Any) -> None:
+        self._late = sink.deliver == "durable"
+        resume, waiting = saved or (None, [])
+        self._writer = sink.open(resume)
+        self._waiting: list[Item] = []
+        self._snapped: list[Item] = []
+        for item in map(thaw, waiting):
+            self._writer.write(item)
+
+    def write(self, items: Sequence[Item]) -> None:
+        """Take items of the present epoch."""
+        self._settle()
+        for item in items:
+            if isinstance(item, str):
+                continue
+            if self._late:
+                self._waiting.append(item)
+            else:
+                self._writer.write(item)
+
+    def snapshot(self) -> Any:
+        """Where the writer stands, and what waits."""
+        self._settle()
+        self._snapped, self._waiting = self._waiting, []
+        return [self._writer.snapshot(), [freeze(item) for item in self._snapped]]
+
+    def close(self) -> None:
+        """The flow ends in good order; its last snapshot is taken and will be durable."""
+        self._settle()
+        for item in self._waiting:
+            self._give(item)
+        self._writer.close()
+
+    def _settle(self) -> None:
+        for item in self._snapped:
+            self._give(item)
+        self._snapped = []
+
+    def _give(self, item: Item) -> None:
+        assert not isinstance(item, str)
+        self._writer.write(item)

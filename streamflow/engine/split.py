@@ -1,0 +1,56 @@
+"""Split: each reading to the shard of its device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamflow.core.batch import Batch
+from streamflow.engine.intake import Parcel
+
+Addressed = tuple[str, Parcel]
+
+
+class Splitter:
+    """Splits the parcels of one source partition: crc32(device) % shards.
+
+    >>> from streamflow.core.batch import Batch
+    >>> batch = Batch.of([{"device": d, "time": 0} for d in "abca"], [])
+    >>> [(key, part.batch and len(part.batch)) for key, part in
+    ...  Splitter(2, "0").parcels(Parcel(4, 4, batch))]
+    [('0', 1), ('1', 3), ('1', None)]
+    """
+
+    def __init__(self, shards: int, partition: str) -> None:
+        self._shards = shards
+        self._home = str(crc32(partition.encode()) % shards)
+        self._devices: Sequence[str] = ()
+        self._shard_of = np.zeros(0, np.int64)
+
+    def parcels(self, parcel: Parcel) -> list[Addressed]:
+        """One parcel for each shard, and one with the counts and the dead letters."""
+        out = []
+        if parcel.batch is not None and len(parcel.batch):
+            shard = self._of(parcel.batch)
+            for number in np.unique(shard).tolist():
+                part = parcel.batch.take(np.flatnonzero(shard == number))
+                out.append((str(number), Parcel(0, 0, part, polled=parcel.polled)))
+        counts = Parcel(parcel.received, parcel.decoded, None, parcel.dead, parcel.polled)
+        return [*out, (self._home, counts)]
+
+    def marker(self) -> list[Addressed]:
+        """The word that what was before it is durable."""
+        return [(self._home, Parcel(0, 0, marker=True))]
+
+    def _of(self, batch: Batch) -> NDArray[np.int64]:
+        if batch.devices is not self._devices:
+            self._devices, self._shard_of = batch.devices, np.zeros(0, np.int64)
+        known = len(self._shard_of)
+        if known < len(batch.devices):
+            new = [crc32(name.encode()) % self._shards for name in batch.devices[known:]]
+            self._shard_of = np.concatenate([self._shard_of, np.array(new, np.int64)])
+        out: NDArray[np.int64] = self._shard_of[batch.device]
+        return out

@@ -1,0 +1,193 @@
+"""The state directory of a flow: one flow at a time, never an older state by mistake.
+
+DIR/manifest.json    what the state is of, and how often a flow was started on it
+DIR/progress.json    how far the state was durable when that was last looked at
+DIR/recovery/        the recovery store that Bytewax writes
+DIR/lock             held by the running flow
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from streamflow.engine.manifest import Manifest
+from streamflow.engine.pack import pack, unpack
+from streamflow.engine.plan import Plan
+from streamflow.engine.store import Store
+from streamflow.errors import StateError
+
+PARTITIONS = 4
+"""Files of a new recovery store: as many workers as can write at the same time."""
+SHARDS_STEP = "_shards"
+"""The Bytewax step that holds all shards."""
+
+
+class StateDir:
+    """A state directory, locked from `acquire` to `release`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.recovery = path / "recovery"
+        self._manifest = path / "manifest.json"
+        self._progress = path / "progress.json"
+        self._lock: int | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is state."""
+        return self._manifest.is_file()
+
+    def manifest(self) -> Manifest:
+        """What the state is of; StateError if there is none."""
+        if not self.exists:
+            raise StateError(f"{self.path} holds no state: it has no manifest.json")
+        return Manifest.from_tree(_read_json(self._manifest), str(self.path))
+
+    def store(self) -> Store:
+        """The recovery store."""
+        return Store(self.recovery, self.manifest().flow)
+
+    def acquire(self) -> None:
+        """Lock the directory, making it if need be; StateError if a flow runs on it."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(self._lock, 32).decode() or "unknown"
+            os.close(self._lock)
+            self._lock = None
+            raise StateError(
+                f"a flow is running on {self.path} already (process {holder}); stop it first, or "
+                f"give this one a --state folder of its own"
+            ) from None
+        os.truncate(self._lock, 0)
+        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+
+    def release(self) -> None:
+        """Unlock."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    @property
+    def lock_fd(self) -> int:
+        """The lock, for child processes: it is held until the last of them has gone."""
+        assert self._lock is not None
+        return self._lock
+
+    def prepare(
+        self,
+        plan: Plan,
+        make_store: Callable[[Path, int], None],
+        forget: Collection[str] = (),
+        rename: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make the store, or check that the flow can go on from it; then count one more start."""
+        try:
+            if not self.exists:
+                self._create(plan, make_store)
+            old = self.manifest()
+            store = self.store()
+            store.check(old.partitions)
+            self._check_age(store)
+            if forget or rename:
+                old = self._mend(old, store, forget, rename or {})
+            new = Manifest.of(plan, old.partitions)
+            old.check(new, str(self.path))
+            _write_json(self._manifest, replace(new, generation=old.generation + 1).tree())
+            self.note_progress()
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def note_progress(self) -> None:
+        """Write down how far the state is durable now."""
+        _write_json(self._progress, {"epoch": self.store().resume_epoch()})
+
+    def durable_epoch(self) -> int:
+        """How far it was durable when last written down."""
+        return int(_read_json(self._progress)["epoch"]) if self._progress.is_file() else 0
+
+    def _create(self, plan: Plan, make_store: Callable[[Path, int], None]) -> None:
+        if self.recovery.exists() and any(self.recovery.iterdir()):
+            raise StateError(
+                f"{self.path} has a recovery store but no manifest.json, so nobody can tell what "
+                f"it is of: put manifest.json back, or start anew in another --state folder"
+            )
+        self.recovery.mkdir(exist_ok=True)
+        make_store(self.recovery, PARTITIONS)
+        _write_json(self._manifest, Manifest.of(plan, PARTITIONS).tree())
+
+    def _check_age(self, store: Store) -> None:
+        known, found = self.durable_epoch(), store.resume_epoch()
+        if found < known:
+            raise StateError(
+                f"the state in {self.recovery} ends at epoch {found}, but epoch {known} was "
+                f"durable before: a file was deleted (a -wal file?) or put back from an old "
+                f"backup. Put the newest files back; to go on from the older state on purpose, "
+                f"delete {self._progress}"
+            )
+
+    def _mend(
+        self, old: Manifest, store: Store, forget: Collection[str], rename: Mapping[str, str]
+    ) -> Manifest:
+        for step in [*forget, *rename]:
+            if step not in old.steps:
+                known = ", ".join(old.steps)
+                raise StateError(f"{self.path} has no step {step!r} to forget or rename: {known}")
+        values: dict[tuple[str, str], Any] = {}
+        for snap in store.snaps():
+            if snap.step == SHARDS_STEP:
+                tree = unpack(snap.value)
+                steps = {rename.get(name, name): s for name, s in tree["steps"].items()}
+                gone = [rename.get(name, name) for name in forget]
+                for name in gone:
+                    forgotten = steps.pop(name, None)
+                    if forgotten and forgotten["held"]:
+                        _write_off(tree, name, len(forgotten["held"]["time"]))
+                tree["steps"] = steps
+                values[snap.step, snap.key] = pack(tree)
+        store.replace(values, {})
+        left = {rename.get(n, n): s for n, s in old.steps.items() if n not in forget}
+        mended = replace(old, steps=left)
+        _write_json(self._manifest, mended.tree())
+        return mended
+
+
+def _write_off(tree: dict[str, Any], step: str, count: int) -> None:
+    """Readings that a forgotten step held are counted as rejected: the balance stays true."""
+    tree["balance"]["held"] -= count
+    tree["balance"]["rejected"].append([step, "forgotten", count])
+
+
+def _unwritable(path: Path, error: OSError) -> StateError:
+    why = {errno.EROFS: "it is read-only", errno.EACCES: "permission denied"}
+    reason = why.get(error.errno or 0, error.strerror or str(error))
+    return StateError(f"cannot keep state in {path}: {reason}")
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise StateError(f"{path} is damaged: {error}") from None
+
+
+def _write_json(path: Path, tree: Any) -> None:
+    """Write all of it or nothing."""
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    with part.open("w") as file:
+        json.dump(tree, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)
