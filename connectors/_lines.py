@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import zlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from streamflow import DeadLetter, Messages, Position, Reader, SystemClock
@@ -120,15 +121,16 @@ class LineReader(Reader):
             return self._dead(long, long.reason)
         lines = self._ready[:limit]
         del self._ready[:limit]
-        places = range(self._line, self._line + len(lines))
+        places: Sequence[int] = range(self._line, self._line + len(lines))
         self._give(len(lines), sum(map(len, lines)))
         payloads = [line.rstrip(b"\r") for line in lines]
-        full = [i for i, line in enumerate(payloads) if line.strip(b" ")]
-        if not full:
+        if not all(payloads) or any(map(bytes.isspace, payloads)):
+            full = [i for i, line in enumerate(payloads) if line.strip(b" ")]
+            payloads, places = [payloads[i] for i in full], [places[i] for i in full]
+        if not payloads:
             return None
         arrived = self._clock.now() if self._source.follow else None
-        some = [payloads[i] for i in full]
-        return Messages(some, [places[i] for i in full], self._header, arrived)
+        return Messages(payloads, places, self._header, arrived)
 
     def _dead(self, line: bytes, reason: str) -> DeadLetter:
         place = self._line

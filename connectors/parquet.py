@@ -57,7 +57,9 @@ class ParquetFile(File):
             with parquet.ParquetFile(self.path) as file:
                 rows, columns = file.metadata.num_rows, file.schema_arrow
         except (ArrowException, OSError) as error:
-            raise FlowError(f"{self.place} is not Parquet, or is damaged: {error}") from None
+            raise FlowError(
+                f"{self.place} is not Parquet, or is damaged: {_first_line(error)}"
+            ) from None
         if not rows:
             raise FlowError(f"{self.place} is empty: there is nothing to replay")
         self.format.check_columns(columns, schema, self.place)
@@ -81,9 +83,10 @@ class _RowReader(Reader):
         while groups and skip >= (rows := self._file.metadata.row_group(groups[0]).num_rows):
             skip -= rows
             del groups[0]
-        for table in self._file.iter_batches(row_groups=groups):
-            yield table.slice(min(skip, table.num_rows))
-            skip = max(skip - table.num_rows, 0)
+        for group in groups:
+            for table in self._file.iter_batches(row_groups=[group]):
+                yield table.slice(min(skip, table.num_rows))
+                skip = max(skip - table.num_rows, 0)
 
     def poll(self, limit: int) -> Messages:
         while not self._table:
@@ -92,8 +95,8 @@ class _RowReader(Reader):
             except StopIteration:
                 raise EndOfStream(f"{self._source.path} has been read") from None
             except OSError as error:
-                place = f"{self._source.place}, behind row {self._next:,}"
-                raise ConnectorError(f"{place}, cannot be read: {error}") from error
+                place = f"{self._source.place} cannot be read behind row {self._next:,}"
+                raise ConnectorError(f"{place}: {_first_line(error)}") from error
         table, self._table = self._table.slice(0, limit), self._table.slice(limit)
         first, self._next = self._next + 1, self._next + table.num_rows
         return self._source.format.messages(table, range(first, self._next + 1))
@@ -106,3 +109,7 @@ class _RowReader(Reader):
 
     def close(self) -> None:
         self._file.close()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(": ")

@@ -180,13 +180,20 @@ class Batch:
         codes[where & (codes < 0)] = len(known) - 1
         return self.replace(reason=Words(codes, known))
 
-    def reject_each(self, reasons: Mapping[int, str]) -> Batch:
-        """The batch with some readings set aside, each for its own reason."""
+    def reject_each(
+        self, reasons: Mapping[int, str], tracebacks: Sequence[str | None] = ()
+    ) -> Batch:
+        """The batch with some readings set aside, each for its own reason.
+
+        `tracebacks`, one for each reading of the batch, stay with those that are set aside.
+        """
         batch, where = self, np.zeros(len(self), bool)
         for reason in dict.fromkeys(reasons.values()):
             where[:] = False
             where[[i for i, why in reasons.items() if why == reason]] = True
             batch = batch.reject(where, reason)
+        if reasons and tracebacks:
+            batch = batch.replace(tags={**batch.tags, "traceback": Words.of(tracebacks)})
         return batch
 
     def take(self, rows: Mask | Rows) -> Batch:
@@ -200,6 +207,10 @@ class Batch:
             quality={name: flags[rows] for name, flags in self.quality.items()},
             reason=self.reason and Words(self.reason.codes[rows], self.reason.vocabulary),
         )
+
+    def cut(self, at: int) -> tuple[Batch, Batch]:
+        """The readings before position `at`, and the rest."""
+        return self.take(np.arange(at)), self.take(np.arange(at, len(self)))
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Each reading as a plain dict: device, time, tags, columns, and `quality` where not good.

@@ -10,6 +10,8 @@ import numpy as np
 
 from streamflow.core.batch import Batch, Codes, Rows
 
+NEVER = np.iinfo(np.int64).min
+"""`Index.seen` of a device that was never heard of."""
 _VOCABULARIES = 16
 """Of so many vocabularies (one per source partition) the translation is remembered."""
 
@@ -29,7 +31,7 @@ class Index:
 
     def __init__(self) -> None:
         self.names: list[str] = []
-        self.seen = np.zeros(16, np.int64)
+        self.seen = np.full(16, NEVER)
         self._row: dict[str, int] = {}
         self._free: list[int] = []
         self._known: OrderedDict[int, _Translation] = OrderedDict()
@@ -57,8 +59,8 @@ class Index:
                 self.names.append(name)
             self._row[name] = row
             if row >= len(self.seen):
-                self.seen = np.concatenate([self.seen, np.zeros_like(self.seen)])
-            self.seen[row] = 0
+                self.seen = np.concatenate([self.seen, np.full(len(self.seen), NEVER)])
+            self.seen[row] = NEVER
         return row
 
     def locate(self, batch: Batch) -> tuple[Codes, list[int]]:
@@ -94,7 +96,7 @@ class Index:
         for row in rows:
             del self._row[self.names[row]]
             self.names[row] = ""
-            self.seen[row] = 0
+            self.seen[row] = NEVER
         self._free.extend(sorted(rows, reverse=True))
         self._known.clear()
 
@@ -103,5 +105,5 @@ class Index:
         self.__init__()  # type: ignore[misc]
         self.names = list(names)
         self._row = {name: row for row, name in enumerate(names)}
-        self.seen = np.zeros(max(16, len(names)), np.int64)
+        self.seen = np.full(max(16, len(names)), NEVER)
         self.seen[: len(names)] = seen

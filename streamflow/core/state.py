@@ -87,6 +87,7 @@ class State:
         self.held: Batch | None = None
         self.created = 0
         self.merged = 0
+        self.faults = 0
 
     def __getitem__(self, field: str) -> NDArray[Any]:
         return self.table.columns[field]

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+_REASONS = 100
+
 
 @dataclass
 class Balance:
@@ -35,6 +37,13 @@ class Balance:
         messages = self.received == self.decoded + self.dead + self.redelivered
         left = self.readings + self.created
         return messages and left == self.out + self.merged + self.rejected.total() + self.held
+
+    def reject(self, step: str, reason: str, count: int = 1) -> None:
+        """Count rejected readings; a step's hundredth and later reasons go by "other reasons"."""
+        if (step, reason) not in self.rejected:
+            known = sum(1 for at, _ in self.rejected if at == step)
+            reason = reason if known < _REASONS else "other reasons"
+        self.rejected[step, reason] += count
 
     def add(self, other: Balance) -> None:
         """Add another shard's or worker's counts."""

@@ -36,6 +36,8 @@ class Parcel:
     dead: list[DeadLetter] = field(default_factory=list)
     polled: int = 0
     """When it was polled, monotonic ns."""
+    live: bool = False
+    """Whether readings arrive by the clock; history arrives at its event time."""
     marker: bool = False
     """True for the word that what came before is durable."""
 
@@ -72,7 +74,9 @@ class Intake:
 
         batch = self._decoder.decode(got, lost)
         received = len(got.payloads)
-        return Parcel(received, received - len(dead), batch, [dead[i] for i in sorted(dead)])
+        letters = [dead[i] for i in sorted(dead)]
+        live = got.arrived is not None
+        return Parcel(received, received - len(dead), batch, letters, live=live)
 
 
 def _open(source: Source, partition: str, position: Position) -> Reader:

@@ -42,6 +42,10 @@ class Plan:
         The schema behind the last step.
     shards
         How many groups the devices are split into.
+    ttl
+        After so many ns of silence a device is forgotten; None keeps it for ever.
+    fault_limit
+        The share of readings on which a step's code may raise before the flow stops.
     """
 
     name: str
@@ -51,6 +55,8 @@ class Plan:
     taps: tuple[Tap, ...]
     outputs: Schema
     shards: int
+    ttl: int | None = None
+    fault_limit: float = 1.0
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -58,7 +64,14 @@ class Plan:
         return tuple(step for step in self.steps if isinstance(step, Stage))
 
 
-def plan(name: str, schema: Schema, parts: Sequence[Part], shards: int) -> Plan:
+def plan(
+    name: str,
+    schema: Schema,
+    parts: Sequence[Part],
+    shards: int,
+    ttl: int | None = None,
+    fault_limit: float = 1.0,
+) -> Plan:
     """Check and bind the parts of a flow; FlowError says what is wrong with which."""
     sources: list[Source] = []
     steps: list[Stage | Tap] = []
@@ -84,7 +97,8 @@ def plan(name: str, schema: Schema, parts: Sequence[Part], shards: int) -> Plan:
         _name(source.step, taken, "source")
     for tap in taps:
         _name(tap.sink.step, taken, "sink")
-    return Plan(name, schema, tuple(sources), tuple(steps), tuple(taps), here, shards)
+    where = (tuple(sources), tuple(steps), tuple(taps), here)
+    return Plan(name, schema, *where, shards, ttl, fault_limit)
 
 
 def _name(step: str, taken: set[str], kind: str) -> None:

@@ -17,9 +17,15 @@ from streamflow.core.quality import Quality
 from streamflow.core.stage import Output, Stage
 from streamflow.core.state import State
 from streamflow.engine.balance import Balance
+from streamflow.engine.expiry import first_return, silent
 from streamflow.engine.intake import Parcel
 from streamflow.engine.plan import Plan, Tap
 from streamflow.errors import StageError, StateError, StreamflowError
+
+_FAULTS = 100
+"""So many faults are needed before their rate means anything."""
+_WINDOW = 10_000
+"""Faults are counted anew after so many readings."""
 
 
 @dataclass
@@ -59,6 +65,7 @@ class Shard:
             stage.step: State(plan.name, stage.step, stage.memory, self.index)
             for stage in plan.stages
         }
+        self._seen: dict[str, int] = {}
         self.spent: dict[str, int] = dict.fromkeys(self.states, 0)
         self._ticking = any(type(s).on_tick is not Stage.on_tick for s in plan.stages)
         if saved is not None:
@@ -74,22 +81,34 @@ class Shard:
     def on_batch(self, batch: Batch) -> Outcome:
         """Readings of this shard's devices, in order."""
         outcome = Outcome()
-        if len(batch):
+        rest: Batch | None = batch if len(batch) else None
+        while rest is not None:
+            batch = rest
             rows, new = self.index.locate(batch)
             if new:
                 self._welcome(new)
-            self.index.seen[rows] = batch.arrived
-            self.now = max(self.now, int(batch.arrived.max()))
-            self.balance.readings += len(batch)
-            self._run(0, batch.replace(device=rows, devices=self.index.names), outcome)
-            self._tick(outcome)
+            ttl, cut = self.plan.ttl, None
+            if ttl is not None:
+                cut = first_return(batch, rows, self.index.seen, ttl)
+            if cut == 0:
+                self.erase([batch.name(0)], "expired")
+                continue
+            here, rest = (batch, None) if cut is None else batch.cut(cut)
+            rows = rows[: len(here)]
+            self.index.seen[rows] = here.arrived
+            self.now = max(self.now, int(here.arrived.max()))
+            self.balance.readings += len(here)
+            self._run(0, here.replace(device=rows, devices=self.index.names), outcome)
+        self._tick(outcome)
         return outcome
 
     def on_tick(self, now: int) -> Outcome:
-        """Time has come to `now` without a reading."""
+        """The clock has come to `now` without a reading; devices silent for too long go."""
         outcome = Outcome()
         self.now = max(self.now, now)
         self._tick(outcome)
+        if self.plan.ttl is not None:
+            self.erase(silent(self.index, now, self.plan.ttl), "expired")
         return outcome
 
     def on_end(self) -> Outcome:
@@ -100,8 +119,8 @@ class Shard:
                 self._give(at, step, step.on_end, outcome)
         return outcome
 
-    def erase(self, devices: Sequence[str]) -> None:
-        """Forget devices: as if they had never been seen."""
+    def erase(self, devices: Sequence[str], reason: str = "erased") -> None:
+        """Forget devices: as if they had never been seen. What they held is rejected."""
         rows = [row for name in devices if (row := self.index.row(name)) is not None]
         if rows:
             self.index.erase(rows)
@@ -109,7 +128,7 @@ class Shard:
                 gone = state.erase(rows)
                 self.balance.held -= gone
                 if gone:
-                    self.balance.rejected[state.step, "erased"] += gone
+                    self.balance.reject(state.step, reason, gone)
 
     def snapshot(self) -> dict[str, Any]:
         """Everything, as plain dicts, lists, strings, numbers, bytes and arrays."""
@@ -198,6 +217,7 @@ class Shard:
         except Exception as error:
             raise StageError(state.step, f"{type(error).__name__}: {error}") from error
         self.spent[state.step] += perf_counter_ns() - start
+        self._limit_faults(state, given)
         batch, events = output if isinstance(output, tuple) else (output, ())
         count = 0 if batch is None else len(batch)
         grown = state.held_count - held
@@ -215,6 +235,19 @@ class Shard:
             return batch if count else None
         return self._split(state.step, batch, batch.reason, outcome)
 
+    def _limit_faults(self, state: State, given: int) -> None:
+        """Stop the flow when a step's code fails for too many of its last readings."""
+        seen = self._seen[state.step] = self._seen.get(state.step, 0) + given
+        if state.faults >= _FAULTS and state.faults > self.plan.fault_limit * seen:
+            raise StageError(
+                state.step,
+                f"its code failed on {state.faults} of the last {seen:,} readings, more than the "
+                f"flow's fault_limit of {self.plan.fault_limit:.0%}; the first traceback is in the "
+                f"log, and each rejected reading has its own",
+            )
+        if seen >= _WINDOW:
+            self._seen[state.step] = state.faults = 0
+
     def _split(self, step: str, batch: Batch, reason: Words, outcome: Outcome) -> Batch | None:
         aside = reason.codes >= 0
         rejected = batch.take(aside)
@@ -223,6 +256,8 @@ class Shard:
             outcome.rejected.append(rejected.replace(tags={**rejected.tags, "step": where}))
             for why in reason.list():
                 if why is not None:
-                    self.balance.rejected[step, why] += 1
+                    self.balance.reject(step, why)
         left = batch.take(~aside).replace(reason=None)
+        if "traceback" in left.tags:
+            left = left.replace(tags={n: t for n, t in left.tags.items() if n != "traceback"})
         return left if len(left) else None

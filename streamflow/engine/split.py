@@ -37,7 +37,9 @@ class Splitter:
             shard = self._of(parcel.batch)
             for number in np.unique(shard).tolist():
                 part = parcel.batch.take(np.flatnonzero(shard == number))
-                out.append((str(number), Parcel(0, 0, part, polled=parcel.polled)))
+                out.append(
+                    (str(number), Parcel(0, 0, part, polled=parcel.polled, live=parcel.live))
+                )
         counts = Parcel(parcel.received, parcel.decoded, None, parcel.dead, parcel.polled)
         return [*out, (self._home, counts)]
 

@@ -36,6 +36,8 @@ from streamflow.engine.statedir import SHARDS_STEP
 from streamflow.errors import Backoff, EndOfStream, NotConnected, StateError, StreamflowError
 
 Addressed = tuple[str, Any]
+TICK = 1.0
+"""Seconds between two ticks of a shard that has live input."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,8 @@ class _ShardLogic(StatefulBatchLogic[Parcel, tuple[int, Item], Any]):
     def __init__(self, job: Job, saved: Any) -> None:
         self._job = job
         self._shard = Shard(job.plan, unpack(saved) if saved else None)
+        self._live = False
+        self._due: datetime | None = None
         job.opened(self._shard)
 
     def on_batch(self, batch: list[Parcel]) -> tuple[list[tuple[int, Item]], bool]:
@@ -199,11 +203,23 @@ class _ShardLogic(StatefulBatchLogic[Parcel, tuple[int, Item], Any]):
                 out += [(n, COMMITTED) for n, tap in self._taps() if tap.sink.deliver == "durable"]
                 continue
             outcome = self._shard.on_parcel(parcel)
+            self._live |= parcel.live
             out += self._address(outcome)
             if parcel.dead:
                 out += [(n, parcel.dead) for n, t in self._taps() if t.sink.of == "dead_letters"]
             self._job.handled(outcome, parcel)
         return out, StatefulBatchLogic.RETAIN
+
+    def on_notify(self) -> tuple[list[tuple[int, Item]], bool]:
+        self._due = None
+        outcome = self._shard.on_tick(self._job.clock.now())
+        self._job.handled(outcome)
+        return self._address(outcome), StatefulBatchLogic.RETAIN
+
+    def notify_at(self) -> datetime | None:
+        if self._live and self._due is None:
+            self._due = datetime.fromtimestamp(self._job.clock.now() / 1e9 + TICK, UTC)
+        return self._due
 
     def on_eof(self) -> tuple[list[tuple[int, Item]], bool]:
         if self._job.stopping:  # a stop is not an end: what is held stays held

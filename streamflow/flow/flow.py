@@ -18,6 +18,7 @@ from streamflow.engine.result import Result
 from streamflow.engine.rows import Batches, Rows
 from streamflow.errors import FlowError
 from streamflow.flow.registry import file_source
+from streamflow.formats.times import TimeParser
 
 if TYPE_CHECKING:
     from streamflow.engine.balance import Balance
@@ -47,6 +48,11 @@ class Flow:
         `datetime.strptime`, or "epoch_s", "epoch_ms", "epoch_us", "epoch_ns".
     shards
         Into how many groups devices are split on Bytewax: twice the workers you will ever want.
+    ttl
+        After so long without a reading, such as "90d", a device is forgotten. Default: never.
+    fault_limit
+        When a step's own code raises, the reading is rejected and the flow goes on; above this
+        share of the last readings (and 100 of them) the flow stops.
 
     Examples
     --------
@@ -65,6 +71,8 @@ class Flow:
     timezone: str = field(default="UTC", kw_only=True)
     time_format: str | None = field(default=None, kw_only=True)
     shards: int = field(default=8, kw_only=True)
+    ttl: str | None = field(default=None, kw_only=True)
+    fault_limit: float = field(default=0.1, kw_only=True)
     parts: tuple[Part, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
@@ -75,11 +83,21 @@ class Flow:
             )
         if isinstance(self.sensors, str) or not self.sensors:
             raise FlowError(f'flow {self.name!r}: give sensors=["temperature", ...], at least one')
+        if not 0 <= self.fault_limit <= 1:
+            raise FlowError(f"flow {self.name!r}: fault_limit={self.fault_limit}; a share, 0 to 1")
         if self.shards < 1:
             raise FlowError(f"flow {self.name!r}: shards={self.shards}; at least 1")
+        if isinstance(self.tags, str):
+            raise FlowError(f'flow {self.name!r}: give tags=["{self.tags}"], a list')
         if not isinstance(self.sensors, Mapping):
             object.__setattr__(self, "sensors", {name: Sensor() for name in self.sensors})
+        for name, sensor in self.schema.sensors.items():
+            if not isinstance(sensor, Sensor):
+                raise FlowError(
+                    f"flow {self.name!r}: sensor {name!r} is {sensor!r}; write it as Sensor(...)"
+                )
         object.__setattr__(self, "tags", tuple(self.tags))
+        TimeParser(self.schema)
         names = [self.device, self.time, *self.sensors, *self.tags]
         for name in names:
             if names.count(name) > 1:
@@ -104,7 +122,8 @@ class Flow:
 
     def plan(self) -> Plan:
         """The flow checked and bound; raises FlowError."""
-        return plan(self.name, self.schema, self.parts, self.shards)
+        ttl = duration(self.ttl) if self.ttl else None
+        return plan(self.name, self.schema, self.parts, self.shards, ttl, self.fault_limit)
 
     def replay(
         self, data: Data | None = None, *, workers: int = 0, progress: Progress | None = None

@@ -20,7 +20,10 @@ def load_flow(reference: str) -> Flow:
     Raises FlowError, with file and line, if there is none.
     """
     where, _, name = reference.partition(":")
-    module = _from_file(Path(where)) if where.endswith(".py") or "/" in where else _module(where)
+    path = Path(where)
+    folder = path.is_dir() and not (path / "__init__.py").exists()
+    is_file = folder or where.endswith(".py") or "/" in where
+    module = _from_file(path) if is_file else _module(where)
     flows = {key: value for key, value in vars(module).items() if isinstance(value, Flow)}
     if name:
         if name not in flows:
@@ -61,7 +64,7 @@ def _from_file(path: Path) -> ModuleType:
     except BaseException as error:
         del sys.modules[name]
         if isinstance(error, Exception):
-            raise _explain(path, error) from error
+            raise _explain(str(path), error) from error
         raise
     return module
 
@@ -72,16 +75,27 @@ def _module(name: str) -> ModuleType:
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name == name:
             raise FlowError(f"no file and no module {name!r}; a flow file ends with .py") from None
-        raise _explain(Path(name), error) from error
+        raise _explain(name, error) from error
 
 
-def _explain(path: Path, error: Exception) -> FlowError:
+def _explain(where: str, error: Exception) -> FlowError:
     """The error of a flow file, with the line of that file it comes from."""
     if isinstance(error, SyntaxError):
-        return FlowError(f"{path}, line {error.lineno}: {error.msg}: {(error.text or '').strip()}")
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename.endswith(path.name)]
-    place = f"{path}, line {lines[-1]}" if lines else str(path)
+        # The file that is wrong may be one that the flow file imports.
+        other = error.filename is not None and Path(error.filename).name != Path(where).name
+        place = error.filename if other else where
+        line = f", line {error.lineno}" if error.lineno else ""
+        text = f": {error.text.strip()}" if error.text else ""
+        return FlowError(f"{place}{line}: {error.msg}{text}")
+    ours = (__file__, importlib.__file__)
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename not in ours and not frame.filename.startswith("<frozen importlib")
+    ]
+    # The first frame that is not the import system's is the flow file.
+    lines = [frame.lineno for frame in frames if frame.filename == frames[0].filename]
+    place = f"{where}, line {lines[-1]}" if lines else where
     if isinstance(error, StreamflowError):
         return FlowError(f"{place}: {error}")
     return FlowError(f"{place}: {type(error).__name__}: {error}")

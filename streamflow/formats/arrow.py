@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import orjson
@@ -31,7 +31,8 @@ class Arrow:
 
     def messages(self, table: Any, places: Sequence[int]) -> Messages:
         """The rows of a record batch as messages."""
-        return Messages(ArrowRows(table), places)
+        rows: Any = _Rows(table)
+        return Messages(rows, places)
 
     def check_columns(self, columns: Any, schema: Schema, place: str) -> None:
         """Raise FlowError unless the `pyarrow.Schema` has every field, of a kind that can serve."""
@@ -49,8 +50,8 @@ class Arrow:
                 raise FlowError(f"{place}: column {name!r} holds {kind}, which is no {what}")
 
 
-class ArrowRows(Sequence[bytes]):
-    """The rows of a record batch; as bytes each is a JSON object."""
+class _Rows:
+    """The rows of a record batch; as bytes, for a dead letter, each is a JSON object."""
 
     def __init__(self, table: Any) -> None:
         self.table = table
@@ -58,14 +59,7 @@ class ArrowRows(Sequence[bytes]):
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
-    @overload
-    def __getitem__(self, i: int) -> bytes: ...
-    @overload
-    def __getitem__(self, i: slice) -> ArrowRows: ...
-    def __getitem__(self, i: int | slice) -> bytes | ArrowRows:
-        if isinstance(i, slice):
-            first, end, _ = i.indices(len(self))
-            return ArrowRows(self.table.slice(first, end - first))
+    def __getitem__(self, i: int) -> bytes:
         row = {}
         for name, column in zip(self.table.schema.names, self.table.columns, strict=True):
             value = column[i]

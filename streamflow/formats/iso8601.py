@@ -77,4 +77,5 @@ def _days(year: Times, month: Times, day: Times) -> Times:
     shifted = year - (month <= 2)
     in_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
     leaps = shifted // 4 - shifted // 100 + shifted // 400
-    return shifted * 365 + leaps + in_year - 719468
+    days: Times = shifted * 365 + leaps + in_year - 719468
+    return days

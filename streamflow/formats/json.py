@@ -58,19 +58,20 @@ class JsonDecoder:
         return self._columns.build(fields, rows, dead, messages.arrived)
 
     def _again(self, i: int, payload: bytes, dead: Trouble) -> dict[str, Any] | None:
-        text = payload.removeprefix(_BOM)
+        if payload.startswith(_BOM):
+            payload = b"   " + payload[3:]  # so that places still count from the message's start
         try:
-            thing = self._untyped(text)
-        except UnicodeDecodeError:
-            dead(i, *_not_utf8(payload))
+            payload.decode()
+            thing = self._untyped(payload)
+        except UnicodeDecodeError as error:
+            dead(i, f"not UTF-8: {error.reason}", error.start)
             return None
         except RecursionError:
             dead(i, "not JSON: it is nested too deeply")
             return None
         except msgspec.DecodeError as error:
             place = _BYTE.search(str(error))
-            byte = int(place[1]) + len(payload) - len(text) if place else None
-            dead(i, f"not JSON: {_BYTE.sub('', str(error)).strip()}", byte)
+            dead(i, f"not JSON: {error}", int(place[1]) if place else None)
             return None
         if not isinstance(thing, dict):
             dead(i, f"it is a JSON {_kind(thing)}, not an object", 0)

@@ -43,7 +43,7 @@ class TimeParser:
     def __init__(self, schema: Schema) -> None:
         try:
             self._zone = ZoneInfo(schema.timezone)
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, OSError):
             raise FlowError(
                 f"no time zone {schema.timezone!r}; write it like Europe/Berlin or UTC"
             ) from None
@@ -108,7 +108,7 @@ class TimeParser:
             pass
         else:
             more = None if self._format else _BELOW_MICROSECOND.search(text)
-            return self._ns(moment) + (int(more[1].ljust(3, "0")) if more else 0)
+            return self._ns(moment, int(more[1].ljust(3, "0")) if more else 0)
         try:
             return self._number(float(text))
         except ValueError:
@@ -125,10 +125,10 @@ class TimeParser:
             raise ValueError(f"{_shown(value)} is a time outside the years 1678 to 2261")
         return ns
 
-    def _ns(self, moment: datetime) -> int:
+    def _ns(self, moment: datetime, more: int = 0) -> int:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=self._zone)
-        ns = (moment - _EPOCH) // _MICROSECOND * 1000
+        ns = (moment - _EPOCH) // _MICROSECOND * 1000 + more
         if not -(2**63) <= ns < 2**63:
             raise ValueError(f"{moment.isoformat()} is a time outside the years 1678 to 2261")
         return ns

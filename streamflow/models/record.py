@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -12,11 +11,10 @@ from river.base import AnomalyFilter, Base, DriftDetector, SupervisedAnomalyDete
 from river.compose import Pipeline
 
 from streamflow.core.batch import Batch, Values
+from streamflow.core.faults import Faults
 from streamflow.core.state import State
 from streamflow.errors import FlowError
 from streamflow.models.codec import RiverCodec
-
-log = logging.getLogger("streamflow.models")
 
 Learns = Callable[[int, float], bool]
 """Whether reading i, which has this score, may be learned."""
@@ -109,15 +107,15 @@ def score_and_learn(
     batch: Batch,
     state: State,
     learns: Learns | None,
-) -> tuple[Values, dict[int, str]]:
+) -> tuple[Values, Faults]:
     """Score each reading, then let its device's model learn it if it may (None: always).
 
     A missing value is an absent key. What is not good is scored but not learned. A reading with
-    no value at all has no score. An exception of the model leaves no score and is returned as
-    the reason why its reading is set aside.
+    no value at all has no score. An exception of the model leaves no score and is returned
+    among the faults, for its reading to be set aside.
     """
     scores = [float("nan")] * len(batch)
-    failed: dict[int, str] = {}
+    faults = Faults(batch, state)
     names = [*sensors, target] if target else list(sensors)
     seen = list(_readings(batch, names, good=False))
     good = list(_readings(batch, names, good=True)) if _any_flag(batch, names) else seen
@@ -142,11 +140,10 @@ def score_and_learn(
                 model.learn_one(x, y)
             elif target in known:
                 model.learn_one(known, known.pop(target))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  it is the user's code: it may raise anything
             scores[i] = float("nan")
-            failed[i] = f"{state.step}: {type(error).__name__}: {error}"
-            log.warning("%s, device %s", failed[i], batch.name(i), exc_info=True)
-    return np.array(scores, np.float64), failed
+            faults.note(i, error)
+    return np.array(scores, np.float64), faults
 
 
 def _any_flag(batch: Batch, names: Sequence[str]) -> bool:

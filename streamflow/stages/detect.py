@@ -136,7 +136,7 @@ class Detect(Stage):
             alarm = bool(alarming[i]) and self._gate.holds(score)
             return self._gate_opens(state, row, alarm, self.gate) and allowed
 
-        scores, failed = score_and_learn(
+        scores, faults = score_and_learn(
             self.estimator,
             self.sensors,
             self.target,
@@ -144,7 +144,7 @@ class Detect(Stage):
             state,
             None if always else learns,
         )
-        return batch.with_columns({self.adds[0]: scores}).reject_each(failed)
+        return faults.reject(batch.with_columns({self.adds[0]: scores}))
 
     def _gate_opens(self, state: State, row: int, alarm: bool, gate: Gate) -> bool:
         calm, gated = state["calm"], state["gated"]

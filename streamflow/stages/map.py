@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from streamflow.core.batch import Batch
+from streamflow.core.faults import Faults
 from streamflow.core.memory import Memory
 from streamflow.core.schema import Schema
 from streamflow.core.stage import Stage, snake
@@ -21,7 +21,6 @@ from streamflow.errors import FlowError, StageError
 NOT_IMPORTABLE = (
     "is not at module level: other processes cannot import it; write it as a def in the module"
 )
-log = logging.getLogger("streamflow.map")
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ class Map(Stage):
         out = {name: list(values) for name, values in out.items()}
         inputs = {**columns, **{name: tag.list() for name, tag in batch.tags.items()}}
         memories: dict[int, SimpleNamespace] = {}
-        reasons: dict[int, str] = {}
+        faults = Faults(batch, state)
         returned = set(self.adds)
         devices, times = batch.device.tolist(), batch.time.tolist()
         for i, (row, time) in enumerate(zip(devices, times, strict=True)):
@@ -133,14 +132,13 @@ class Map(Stage):
                     got = self.fn(reading, after)
                 else:
                     got = self.fn(reading)
-            except Exception as error:
-                reasons[i] = f"{self.step}: {type(error).__name__}: {error}"
-                log.warning("%s, device %s", reasons[i], reading.device, exc_info=True)
+            except Exception as error:  # noqa: BLE001  it is the user's code: it may raise anything
+                faults.note(i, error)
                 continue
             if self.remembers:
                 memories[row] = self._as_stored(after)
             if isinstance(got, Reject):
-                reasons[i] = got.reason
+                faults.reasons[i] = got.reason
             elif got is not None:
                 self._put(out, i, got)
                 returned.update(got)
@@ -150,8 +148,7 @@ class Map(Stage):
         changed = {
             name: np.array(values, np.float64) for name, values in out.items() if name in returned
         }
-        batch = batch.with_columns(changed)
-        return batch.reject_each(reasons)
+        return faults.reject(batch.with_columns(changed))
 
     def _recall(self, state: State, row: int) -> SimpleNamespace:
         return SimpleNamespace(**{name: state[name][row].item() for name in self.remembers})

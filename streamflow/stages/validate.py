@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -53,23 +54,16 @@ class Validate(Stage):
     """
 
     limits: Limits = field(default_factory=dict)
-    overrides: Mapping[str, Limits] | str = field(default_factory=dict)
+    overrides: Mapping[str, Limits] | str | Path = field(default_factory=dict)
 
     def bind(self, schema: Schema) -> Self:
         """Take the flow's ranges for sensors without limits; read the overrides."""
-        overrides = self.overrides
-        if isinstance(overrides, str):
-            overrides = _read_overrides(self.step, overrides)
+        overrides, place = self.overrides, f"step {self.step!r}"
+        if isinstance(overrides, (str, Path)):
+            overrides = _read_overrides(place, Path(overrides), schema)
         for limits in (self.limits, *overrides.values()):
             for sensor, (low, high) in limits.items():
-                if sensor not in schema.sensors:
-                    known = suggest(sensor, schema.sensors)
-                    raise FlowError(f"step {self.step!r}: no sensor {sensor!r}; {known}")
-                if not low < high:
-                    raise FlowError(
-                        f"step {self.step!r}: the limits of {sensor!r} contradict each other: "
-                        f"low {low} is not below high {high}"
-                    )
+                _check(place, sensor, low, high, schema)
         declared = {name: (s.low, s.high) for name, s in schema.sensors.items()}
         return type(self)({**declared, **self.limits}, overrides, name=self.name)
 
@@ -113,19 +107,42 @@ class Validate(Stage):
         return batch
 
 
-def _read_overrides(step: str, path: str) -> dict[str, dict[str, tuple[float, float]]]:
-    table: dict[str, dict[str, tuple[float, float]]] = {}
+def _check(place: str, sensor: str, low: float, high: float, schema: Schema) -> None:
+    if sensor not in schema.sensors:
+        raise FlowError(f"{place}: no sensor {sensor!r}; {suggest(sensor, schema.sensors)}")
+    if not low < high:
+        raise FlowError(
+            f"{place}: the limits of {sensor!r} contradict each other: "
+            f"low {low} is not below high {high}"
+        )
+
+
+def _read_overrides(
+    place: str, path: Path, schema: Schema
+) -> dict[str, dict[str, tuple[float, float]]]:
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            for line, row in enumerate(csv.DictReader(file), 2):
-                try:
-                    limits = (float(row["low"] or -inf), float(row["high"] or inf))
-                    table.setdefault(row["device"], {})[row["sensor"]] = limits
-                except (KeyError, TypeError, ValueError) as error:
-                    raise FlowError(
-                        f"step {step!r}: {path}, line {line}: {error}; "
-                        f"the columns are device,sensor,low,high"
-                    ) from None
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return _table(f"{place}: {path}", csv.DictReader(file), schema)
     except OSError as error:
-        raise FlowError(f"step {step!r}: cannot read {path}: {error.strerror}") from None
+        raise FlowError(f"{place}: cannot read {path}: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FlowError(f"{place}: {path} is not CSV in UTF-8: {error}") from None
+
+
+def _table(
+    path: str, rows: csv.DictReader[str], schema: Schema
+) -> dict[str, dict[str, tuple[float, float]]]:
+    if not {"device", "sensor", "low", "high"} <= set(rows.fieldnames or ()):
+        raise FlowError(f"{path}, line 1: the columns are device,sensor,low,high")
+    table: dict[str, dict[str, tuple[float, float]]] = {}
+    for row in rows:
+        place = f"{path}, line {rows.line_num}"
+        if None in row or None in row.values():
+            raise FlowError(f"{place}: it has more or fewer fields than the header")
+        try:
+            low, high = float(row["low"] or -inf), float(row["high"] or inf)
+        except ValueError as error:
+            raise FlowError(f"{place}: {error}") from None
+        _check(place, row["sensor"], low, high, schema)
+        table.setdefault(row["device"], {})[row["sensor"]] = (low, high)
     return table

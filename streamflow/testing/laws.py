@@ -123,7 +123,7 @@ def engines_agree(flow: Flow, stream: Stream, workers: int) -> None:
     workers
         Threads of Bytewax.
     """
-    source = Batches((stream.readings,))
+    source = Batches(tuple(item for item in stream.items if not isinstance(item, Tick)))
     rows = Collect(of="rows", name="law_rows")
     events = Collect(of="events", name="law_events")
     rejected = Collect(of="rejected", name="law_rejected")

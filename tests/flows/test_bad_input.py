@@ -82,6 +82,14 @@ def test_a_folder(ending: str, tmp_path: Path) -> None:
     assert refusal(path) == f"source {ending!r}: {path} is a folder; name a file"
 
 
+def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.symlink_to(path)
+    reason = "cannot be read: Too many levels of symbolic links"
+    assert refusal(path) == f"source 'csv': {path} {reason}"
+    assert refusal(tmp_path / f"{'x' * 999}.csv").endswith("cannot be read: File name too long")
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -119,9 +127,10 @@ def test_a_file_of_another_kind(name: str, content: bytes, words: str, tmp_path:
         ("machine;timestamp;temperature", "no column 'machine' in the header; there is: "
          "machine;timestamp;temperature"),
         (GOOD.strip(), "no column 'machine' in the header; there is: 20.5, 2026-01-01T00:00:00Z"),
+        ('"machine,timestamp', "no column 'machine' in the header; there is: \"machine,timestamp"),
         ("machine,timestamp,temperature,machine", "two columns are called 'machine'"),
     ],
-    ids=["misspelt", "other", "delimiter", "none", "twice"],
+    ids=["misspelt", "other", "delimiter", "none", "quote", "twice"],
 )  # fmt: skip
 def test_wrong_column_names(header: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f"{header}\n{GOOD}")
@@ -199,7 +208,7 @@ def test_lines_that_are_not_json(tmp_path: Path) -> None:
     assert [(place, reason.split(";")[0].split(":")[0]) for place, reason in dead(result)] == [
         (1, "not JSON"),
         (2, "it is a JSON string, not an object"),
-        (3, "not JSON"),
+        (3, "not UTF-8"),
     ]
 
 
@@ -317,6 +326,12 @@ def test_an_output_that_cannot_be_written(sink: Any, tmp_path: Path) -> None:
     assert refused(tmp_path) == "is a folder; name a file"
     inside = source / "alerts"
     assert refused(inside) == f"cannot be written: {source} is a file, not a folder"
+
+
+def test_an_output_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(FlowError, match="cannot be written: permission denied"):
+        files.jsonl(tmp_path / "alerts.jsonl", of="alerts").check(FLOW.schema)
 
 
 def test_nothing_runs_if_an_output_cannot_be_written(tmp_path: Path) -> None:

@@ -160,10 +160,11 @@ class PacksDevicesTogether(Adds):
 
 @pytest.fixture(autouse=True)
 def _without_shrinking() -> Iterator[None]:
+    before = settings.get_current_profile_name()
     settings.register_profile("found is enough", phases=[Phase.generate])
     settings.load_profile("found is enough")
     yield
-    settings.load_profile("default")
+    settings.load_profile(before)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from streamflow import (
     Source,
     SystemClock,
     Validate,
+    iso,
 )
 from streamflow.core.clock import ManualClock
 from streamflow.engine.intake import Intake
@@ -349,6 +350,19 @@ def test_parquet_rows_that_are_no_readings_are_dead_letters(tmp_path: Path) -> N
     assert result.balance.lines()[0] == "messages  5 received = 1 decoded + 4 dead"
 
 
+def test_parquet_that_is_damaged_in_its_middle(tmp_path: Path) -> None:
+    source = write_parquet(tmp_path / "a.parquet", 20)
+    data = bytearray((tmp_path / "a.parquet").read_bytes())
+    start = parquet.ParquetFile(tmp_path / "a.parquet").metadata.row_group(2).column(0)
+    for at_byte in range(start.dictionary_page_offset, start.dictionary_page_offset + 40):
+        data[at_byte] ^= 0xFF
+    (tmp_path / "a.parquet").write_bytes(data)
+    with pytest.raises(ConnectorError) as error:
+        FLOW.replay(source)
+    assert "a.parquet cannot be read behind row 10: " in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 def test_parquet_device_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     parquet.write_table(table_of(machine=pa.array([b"\xff", b"ok"], pa.binary())), path)
@@ -538,6 +552,16 @@ def test_speed_changes_when_readings_come_and_nothing_else(kind: str, tmp_path: 
     assert slow.balance == fast.balance
 
 
+def test_what_is_dead_does_not_wait(tmp_path: Path) -> None:
+    data = HEADER + b"rubbish\n" + b"x" * (3 << 20) + b"\n" + lines(2)
+    source = files.csv(write(tmp_path / "a.csv", data), speed="1x")
+    clock = ManualClock()
+    result = replay(FLOW.plan(), (source,), clock=clock)
+    assert [dead.place for dead in result.dead_letters] == [2, 3]
+    assert result.balance.out == 2
+    assert clock.now() == SECOND
+
+
 def test_a_long_wait_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     data = HEADER + lines(1) + b"m,2026-01-01T01:00:00Z,1,\n"
     source = files.csv(write(tmp_path / "a.csv", data), speed="1x")
@@ -573,6 +597,15 @@ def test_rows_as_json_lines(tmp_path: Path) -> None:
             "quality": {"temperature": ["out_of_range"]},
         },
     ]  # fmt: skip
+
+
+def test_times_are_written_to_the_digit_that_matters(tmp_path: Path) -> None:
+    times = [0, 1, 1500, 10**6, 10**9, 1767225600 * SECOND + 250 * 10**6, -1, -(10**18)]
+    writer = files.jsonl(tmp_path / "out.jsonl", of="rows").open(None)
+    writer.write(Batch.of([{"device": "a", "time": time} for time in times], []))
+    writer.close()
+    written = [json.loads(line)["time"] for line in (tmp_path / "out.jsonl").open()]
+    assert written == [iso(time) for time in times]
 
 
 def test_rows_as_csv_can_be_read_back(tmp_path: Path) -> None:
