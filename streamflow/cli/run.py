@@ -38,6 +38,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--rename", action="append", default=[], metavar="OLD=NEW", help="a step's new name")
     where = "start a source elsewhere than where it ended; VALUE is JSON, null the start"
     add("--from-position", action="append", default=[], metavar="SOURCE=VALUE", help=where)
+    where = "serve /metrics, /ping and /ready here; process n takes the n-th port after"
+    add("--metrics", metavar="HOST:PORT", help=where)
     add("--log", choices=["text", "json"], default="text", help="form of the logs")
     add("--json", action="store_true", help="print the balance as JSON")
     # How a process of several is told its place; see engine/cluster.py.
@@ -106,7 +108,13 @@ def _alone(job: Job, options: argparse.Namespace) -> Balance:
         log.warning("starting again")
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
-    return supervise(job, workers=options.workers, on_clock_step=again)
+    return supervise(job, workers=options.workers, metrics=_address(options), on_clock_step=again)
+
+
+def _address(options: argparse.Namespace) -> tuple[str, int] | None:
+    from streamflow.engine.health import parse_address
+
+    return parse_address(options.metrics) if options.metrics else None
 
 
 def _cluster(job: Job, options: argparse.Namespace) -> Balance:
@@ -116,6 +124,7 @@ def _cluster(job: Job, options: argparse.Namespace) -> Balance:
     command += [f"--workers={options.workers}", f"--log={options.log}", f"--epoch={options.epoch}"]
     command += [f"--from-position={given}" for given in options.from_position]
     command += [f"--state={options.state}"] if options.state else []
+    command += [f"--metrics={options.metrics}"] if options.metrics else []
     keep = [job.state.lock_fd] if job.state else []
     return Cluster(command, options.processes, keep).run()
 
@@ -134,6 +143,7 @@ def _member(job: Job, options: argparse.Namespace) -> int:
         job,
         workers=options.workers,
         place=Place(tuple(options.addresses.split(";")), options.process_id),
+        metrics=_address(options),
         on_clock_step=lambda: os._exit(RESTART),
     )
     options.report.write_text(json.dumps(balance.tree()))

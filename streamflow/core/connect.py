@@ -129,6 +129,11 @@ class Source(ABC):
 
     A simple source defines `open` as a generator of `Message`, or None for "nothing now". A full
     one returns a `Reader`.
+
+    Parameters
+    ----------
+    name
+        The step's name: it keys where the source resumes. Default: its kind.
     """
 
     name: str = field(default="", kw_only=True)
@@ -193,6 +198,8 @@ class Sink(ABC):
     deliver
         "now", or "durable": only when the state that it comes from is durable, one epoch later,
         so that nothing is shown that a crash could take back.
+    name
+        The step's name: it keys where the sink resumes. Default: its kind and what it takes.
     """
 
     of: Outlet = field(default="rows", kw_only=True)

@@ -175,9 +175,5 @@ class State:
             self.held = batch_from_tree(saved["held"], self.index.names)
 
     def bytes(self) -> int:
-        """Bytes in memory: arrays, and objects as their codec estimates them."""
-        total = sum(column.nbytes for column in self.table.columns.values())
-        if self.memory.codec and self.objects:
-            some = next(iter(self.objects.values()))
-            total += self.memory.codec.size(some) * len(self.objects)
-        return total
+        """Bytes of its arrays in memory."""
+        return sum(column.nbytes for column in self.table.columns.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,11 +53,17 @@ class Job:
     stopping: bool = False
     last_commit: int | None = None
     """When an epoch was last known to be durable, monotonic ns."""
-    commit_waits: list[int] = field(default_factory=list)
+    last_poll: int | None = None
+    """When a source was last asked for more, monotonic ns."""
+    epochs: int = 0
+    """Epochs known to be durable."""
+    commit_waits: deque[int] = field(default_factory=lambda: deque(maxlen=10_000))
     """How long each epoch took to become durable, ns; emptied by who reads it."""
-    arrival_waits: list[tuple[int, int]] = field(default_factory=list)
-    """(ns from poll to output, readings) of each parcel; emptied by who reads it."""
+    arrival_waits: deque[int] = field(default_factory=lambda: deque(maxlen=10_000))
+    """How long each parcel took from poll to output, ns; emptied by who reads it."""
     readings: int = 0
+    _workers: dict[int, int] = field(default_factory=dict)
+    _worker_of: dict[int, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -70,9 +77,15 @@ class Job:
         return self.positions.get(f"{step}/{partition}", chosen)
 
     def opened(self, shard: Shard) -> None:
-        """A shard is at work in this process."""
+        """A shard is at work in this thread of this process."""
         with self._lock:
             self.shards.append(shard)
+            number = self._workers.setdefault(threading.get_ident(), len(self._workers))
+            self._worker_of[id(shard)] = number
+
+    def worker_of(self, shard: Shard) -> int:
+        """The number of the worker that a shard is at."""
+        return self._worker_of[id(shard)]
 
     def polled(self, reader: Reader) -> None:
         """A source has brought something."""
@@ -84,9 +97,7 @@ class Job:
         with self._lock:
             if parcel and parcel.batch is not None:
                 self.readings += len(parcel.batch)
-                wait = self.clock.monotonic() - parcel.polled
-                self.arrival_waits.append((wait, len(parcel.batch)))
-                del self.arrival_waits[:-1000]
+                self.arrival_waits.append(self.clock.monotonic() - parcel.polled)
             if self.captured is not None:
                 self.captured.add(outcome)
                 self.dead += parcel.dead if parcel else []
@@ -95,8 +106,8 @@ class Job:
         """An epoch is durable, `wait` ns after its snapshot."""
         with self._lock:
             self.last_commit = self.clock.monotonic()
+            self.epochs += 1
             self.commit_waits.append(wait)
-            del self.commit_waits[:-1000]
 
     def balance(self) -> Balance:
         """The sum over this process's shards."""

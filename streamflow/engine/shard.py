@@ -61,6 +61,8 @@ class Shard:
         self.index = Index()
         self.balance = Balance()
         self.now = np.iinfo(np.int64).min
+        self.newest: int | None = None
+        """The newest event time seen since the start."""
         self.states = {
             stage.step: State(plan.name, stage.step, stage.memory, self.index)
             for stage in plan.stages
@@ -97,6 +99,7 @@ class Shard:
             rows = rows[: len(here)]
             self.index.seen[rows] = here.arrived
             self.now = max(self.now, int(here.arrived.max()))
+            self.newest = max(self.newest or int(here.time[0]), int(here.time.max()))
             self.balance.readings += len(here)
             self._run(0, here.replace(device=rows, devices=self.index.names), outcome)
         self._tick(outcome)

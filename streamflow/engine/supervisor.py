@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from streamflow.engine.balance import Balance
+from streamflow.engine.health import serve
 from streamflow.engine.job import Job
 from streamflow.engine.plan import Plan
 from streamflow.engine.statedir import StateDir
@@ -46,6 +47,7 @@ def supervise(
     *,
     workers: int = 1,
     place: Place | None = None,
+    metrics: tuple[str, int] | None = None,
     on_clock_step: Callable[[], None] | None = None,
 ) -> Balance:
     """Run a job until its sources end or a signal stops it; its balance.
@@ -58,6 +60,8 @@ def supervise(
         Threads.
     place
         Where this process stands in a cluster.
+    metrics
+        Host and port to serve metrics and health at.
     on_clock_step
         What to do when the wall clock was set back: Bytewax plans by it, and would stand still
         until it has caught up. Default: say so.
@@ -65,6 +69,10 @@ def supervise(
     with ExitStack() as around:
         around.enter_context(_signals(job))
         around.enter_context(_watch(job, on_clock_step))
+        if metrics:
+            number = place.process if place else 0
+            port = around.enter_context(serve(job, *metrics, number))
+            log.info("metrics at http://%s:%d/metrics", metrics[0], port)
         return execute(job, workers=workers, place=place)
 
 

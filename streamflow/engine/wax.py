@@ -145,6 +145,7 @@ class _Partition(StatefulSourcePartition[Addressed, Any]):
         self._snapped: tuple[Any, int] | None = None
 
     def next_batch(self) -> Iterable[Addressed]:
+        self._job.last_poll = self._job.clock.monotonic()
         out = self._committed()
         if self._job.stopping:
             raise StopIteration

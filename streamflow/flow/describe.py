@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
+from streamflow.core.connect import Sink, Source
 from streamflow.errors import FlowError, suggest
 from streamflow.flow.registry import KINDS, load, names
 
@@ -52,25 +53,35 @@ def summary(kind: str, name: str) -> str:
 
 
 def _public(module: Any) -> Iterator[tuple[str, Any]]:
-    for name in module.__all__:
-        if name != "source":
-            yield name, getattr(module, name)
+    """The sources and sinks that a connector defines."""
+    for name, thing in vars(module).items():
+        part = inspect.isclass(thing) and issubclass(thing, (Source, Sink))
+        if part and thing.__module__ == module.__name__ and not inspect.isabstract(thing):
+            yield name, thing
 
 
 def _description(name: str, kind: str, thing: Any) -> Description:
-    doc = inspect.getdoc(thing) or ""
-    head, _, text = doc.partition("\n")
-    sections = re.split(r"^(\w[\w ]*)\n-{3,}\n", text.strip(), flags=re.MULTILINE)
-    named = dict(zip(sections[1::2], sections[2::2], strict=True))
-    texts = _texts(named.get("Parameters", ""))
+    head, _, text = (inspect.getdoc(thing) or "").partition("\n")
+    sections = _sections(text)
+    texts: dict[str, str] = {}
+    for base in reversed(thing.__mro__):
+        texts |= _texts(_sections(base.__doc__).get("Parameters", ""))
     return Description(
         name,
         kind.removesuffix("s"),
         head,
-        sections[0].strip(),
+        sections[""],
         tuple(Parameter(n, t, d, texts.get(n, "")) for n, t, d in _signature(thing)),
-        named.get("Examples", "").strip(),
+        sections.get("Examples", ""),
     )
+
+
+def _sections(doc: str | None) -> dict[str, str]:
+    """The parts of a docstring by their headings; what stands before the first is ""."""
+    text = inspect.cleandoc(doc or "")
+    first, *others = re.split(r"^(\w[\w ]*)\n-{3,}\n", text, flags=re.MULTILINE)
+    named = zip(others[::2], others[1::2], strict=True)
+    return {"": first.strip(), **{heading: body.strip() for heading, body in named}}
 
 
 def _texts(section: str) -> dict[str, str]:
@@ -83,14 +94,9 @@ def _texts(section: str) -> dict[str, str]:
 
 
 def _signature(thing: Any) -> Iterator[tuple[str, str, str]]:
-    if is_dataclass(thing):
-        for field in fields(thing):
-            if field.init:
-                default = "required" if field.default is MISSING else repr(field.default)
-                if field.default_factory is not MISSING:
-                    default = repr(field.default_factory())
-                yield field.name, str(field.type), default
-        return
-    for name, parameter in inspect.signature(thing).parameters.items():
-        given = parameter.default is not inspect.Parameter.empty
-        yield name, str(parameter.annotation), repr(parameter.default) if given else "required"
+    for field in fields(thing):
+        if field.init:
+            default = "required" if field.default is MISSING else repr(field.default)
+            if field.default_factory is not MISSING:
+                default = repr(field.default_factory())
+            yield field.name, str(field.type), default

@@ -49,5 +49,5 @@ class NumbersAll(Stage):
 def test_what_depends_on_the_shard_is_caught() -> None:
     rows = [{"device": device, "time": i, "t": 0.0} for i, device in enumerate("abcabc")]
     flow = Flow("numbered", sensors=["t"]) | NumbersAll()
-    with pytest.raises(AssertionError, match="law 6, local equals Bytewax: rows of device 'b'"):
+    with pytest.raises(AssertionError, match="law 6, local equals Bytewax: rows of device"):
         engines_agree(flow, Stream((Batch.of(rows, ["t"]),)), workers=1)

@@ -49,7 +49,7 @@ def test_without_and_only_choose_a_device() -> None:
 
 
 def test_streams_are_compared_by_value() -> None:
-    assert STREAM == Stream(tuple(STREAM.items))
+    assert Stream(tuple(STREAM.items)) == STREAM
     assert STREAM.cut([2, 4]).readings == STREAM.readings
 
 

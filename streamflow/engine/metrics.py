@@ -1,0 +1,154 @@
+"""Metrics: every name, and where its value comes from. Read when scraped; nothing is pushed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from streamflow.core.stage import Stage
+from streamflow.core.state import State
+from streamflow.engine.job import Job
+from streamflow.engine.shard import Shard
+
+Sample = tuple[tuple[str, ...], float]
+
+
+@dataclass(frozen=True)
+class Name:
+    """A metric: its name, what it counts, its labels beside `flow` and `worker`."""
+
+    name: str
+    kind: str
+    text: str
+    labels: tuple[str, ...] = ()
+
+
+def _balance(field: str) -> Callable[[Shard], list[Sample]]:
+    return lambda shard: [((), getattr(shard.balance, field))]
+
+
+@cache
+def _object_bytes(stage: Stage) -> int:
+    """One device's object, as the stage estimates it: the live one belongs to its worker."""
+    return stage.bytes_per_device - stage.memory.bytes_per_device
+
+
+def _bytes(stage: Stage, state: State) -> int:
+    return state.bytes() + (len(state.objects) * _object_bytes(stage) if state.objects else 0)
+
+
+COUNTED: dict[Name, Callable[[Shard], list[Sample]]] = {
+    Name("streamflow_messages_received", "counter", "Messages received"): _balance("received"),
+    Name("streamflow_messages_decoded", "counter", "Messages decoded"): _balance("decoded"),
+    Name("streamflow_messages_dead", "counter", "Messages that became dead letters"): _balance(
+        "dead"
+    ),
+    Name(
+        "streamflow_messages_redelivered", "counter", "Messages received again and passed over"
+    ): _balance("redelivered"),
+    Name("streamflow_readings_in", "counter", "Readings decoded"): _balance("readings"),
+    Name("streamflow_readings_created", "counter", "Readings made by stages"): _balance("created"),
+    Name("streamflow_readings_merged", "counter", "Readings merged by stages"): _balance("merged"),
+    Name("streamflow_readings_out", "counter", "Readings past the last stage"): _balance("out"),
+    Name("streamflow_readings_held", "gauge", "Readings held back by stages"): _balance("held"),
+    Name(
+        "streamflow_readings_rejected", "counter", "Readings set aside", ("step", "reason")
+    ): lambda shard: [(key, n) for key, n in list(shard.balance.rejected.items())],
+    Name(
+        "streamflow_values_flagged", "counter", "Values with a quality flag", ("sensor", "flag")
+    ): lambda shard: [(key, n) for key, n in list(shard.balance.flagged.items())],
+    Name("streamflow_stage_seconds", "counter", "Seconds spent in a stage", ("step",)): (
+        lambda shard: [((step,), ns / 1e9) for step, ns in shard.spent.items()]
+    ),
+    Name("streamflow_devices", "gauge", "Devices with state"): (
+        lambda shard: [((), len(shard.index))]
+    ),
+    Name("streamflow_state_bytes", "gauge", "Bytes of state, models by estimate", ("step",)): (
+        lambda shard: [
+            ((stage.step,), _bytes(stage, shard.states[stage.step])) for stage in shard.plan.stages
+        ]
+    ),
+}
+"""Summed over the shards of each worker."""
+
+EPOCHS = Name("streamflow_epochs", "counter", "Epochs known to be durable")
+COMMIT_AGE = Name(
+    "streamflow_commit_age_seconds", "gauge", "Seconds since an epoch was last known to be durable"
+)
+LAG = Name(
+    "streamflow_watermark_lag_seconds", "gauge", "Seconds from the newest event time to the clock"
+)
+ARRIVAL = Name(
+    "streamflow_arrival_to_output_seconds", "histogram", "Seconds from poll to output, each batch"
+)
+COMMIT = Name(
+    "streamflow_epoch_commit_seconds", "histogram", "Seconds from a snapshot until it is durable"
+)
+NAMES: tuple[Name, ...] = (*COUNTED, EPOCHS, COMMIT_AGE, LAG, ARRIVAL, COMMIT)
+
+
+class Metrics(Collector):
+    """The metrics of one process."""
+
+    def __init__(self, job: Job, process: int = 0) -> None:
+        self._job = job
+        self._process = process
+        self.registry = CollectorRegistry()
+        self._arrival = self._histogram(ARRIVAL)
+        self._commit = self._histogram(COMMIT)
+        self.registry.register(self)
+
+    def _histogram(self, name: Name) -> Histogram:
+        whole = Histogram(
+            name.name,
+            name.text,
+            ("flow", "process"),
+            registry=self.registry,
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0),
+        )
+        return whole.labels(self._job.plan.name, str(self._process))
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        for waits, histogram in (
+            (self._job.arrival_waits, self._arrival),
+            (self._job.commit_waits, self._commit),
+        ):
+            while waits:
+                histogram.observe(waits.popleft() / 1e9)
+        return generate_latest(self.registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """What a scrape sees now."""
+        job, flow = self._job, self._job.plan.name
+        shards = list(job.shards)
+        for name, read in COUNTED.items():
+            totals: dict[tuple[str, ...], float] = {}
+            for shard in shards:
+                worker = f"{self._process}.{job.worker_of(shard)}"
+                for labels, value in read(shard):
+                    key = (flow, worker, *labels)
+                    totals[key] = totals.get(key, 0.0) + value
+            yield _family(name, ("flow", "worker", *name.labels), totals)
+        own = (flow, str(self._process))
+        yield _family(EPOCHS, ("flow", "process"), {own: job.epochs})
+        if job.last_commit is not None:
+            age = (job.clock.monotonic() - job.last_commit) / 1e9
+            yield _family(COMMIT_AGE, ("flow", "process"), {own: age})
+        newest = [shard.newest for shard in shards if shard.newest is not None]
+        if newest:
+            lag = (job.clock.now() - max(newest)) / 1e9
+            yield _family(LAG, ("flow", "process"), {own: lag})
+
+
+def _family(name: Name, labels: tuple[str, ...], totals: dict[tuple[str, ...], float]) -> Metric:
+    kind = CounterMetricFamily if name.kind == "counter" else GaugeMetricFamily
+    family = kind(name.name, name.text, labels=labels)
+    for key, value in totals.items():
+        family.add_metric(key, value)
+    return family
