@@ -261,6 +261,11 @@ class JsonlFile(TextFile):
     ----------
     path, follow, speed
         As for `CsvFile`.
+
+    Examples
+    --------
+    >>> JsonlFile(Path("machines.jsonl"), follow=True).format
+    Json()
     """
 
     kind: ClassVar[str] = "jsonl"
@@ -314,6 +319,11 @@ class JsonlSink(_FileSink):
     ----------
     path
         The file.
+
+    Examples
+    --------
+    >>> JsonlSink(Path("alerts.jsonl"), of="alerts").step
+    'jsonl_alerts'
     """
 
     kind: ClassVar[str] = "jsonl"
@@ -334,6 +344,11 @@ class CsvSink(_FileSink):
     ----------
     path
         The file.
+
+    Examples
+    --------
+    >>> CsvSink(Path("rows.csv"), where="score > 0.5").step
+    'csv_rows'
     """
 
     kind: ClassVar[str] = "csv"
@@ -440,7 +455,13 @@ def _rows(items: Items) -> Iterator[Mapping[str, Any]]:
 
 @dataclass(frozen=True)
 class Console(Sink):
-    """Prints one line for each item."""
+    """Prints one line for each item.
+
+    Examples
+    --------
+    >>> Console(of="alerts").step
+    'console_alerts'
+    """
 
     def open(self, resume: Position) -> Writer:
         """There is nothing to resume."""

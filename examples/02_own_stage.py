@@ -31,7 +31,7 @@ flow = (
     Flow("rises", device="machine", time="timestamp", sensors=["value"])
     | files.csv(FLEET)
     | rise
-    | Alert('device == "machine_temperature" and rise < -100', hold="1h")
+    | Alert('device == "machine_temperature" and rise > 100', hold="1h")
     | files.jsonl("rises.jsonl", of="alerts")
     | files.jsonl("repeated.jsonl", of="rejected")
 )

@@ -29,6 +29,11 @@ class Rise(Stage):
     adds = ("rise",)
     memory = Memory({"last": float("nan"), "at": -1})
 
+    @property
+    def uses(self):
+        """The columns that it reads, for `streamflow check`."""
+        return (self.of,)
+
     def bind(self, schema):
         """Check the column."""
         schema.require(self.step, "of", [self.of])
@@ -53,7 +58,7 @@ flow = (
     Flow("rises", device="machine", time="timestamp", sensors=["value"])
     | files.csv(FLEET)
     | Rise("value")
-    | Alert('device == "machine_temperature" and rise < -100', hold="1h")
+    | Alert('device == "machine_temperature" and rise > 100', hold="1h")
     | files.jsonl("rises.jsonl", of="alerts")
     | files.jsonl("repeated.jsonl", of="rejected")
 )

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamflow.cli.output import ProgressLine, print_json
+from streamflow.cli.output import ProgressLine, check_writable, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +55,7 @@ def main(options: argparse.Namespace) -> int:
     from streamflow.engine.episodes import episodes, judge, read_incidents
     from streamflow.engine.picture import page
 
+    check_writable(options.page)
     line = ProgressLine("demo")
     flow = demo_flow(DATA / "fleet.csv.gz")
     result = flow.replay(workers=options.workers, progress=line)

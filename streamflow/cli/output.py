@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+from pathlib import Path
 from typing import Any, TextIO
+
+import orjson
 
 from streamflow.core.clock import Clock, SystemClock
 from streamflow.core.event import iso
+from streamflow.errors import FlowError
 
 _QUIET_NS = 100_000_000  # a progress line is drawn at most ten times a second
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    print(json.dumps(value, indent=2, default=str))
+    """One JSON document on stdout; what is not finite is null."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
+    print(orjson.dumps(value, default=str, option=options).decode())
+
+
+def check_writable(path: Path) -> None:
+    """Raise FlowError unless a file can be written there, before work is spent on it."""
+    folder = path.parent
+    if os.path.isdir(path):
+        raise FlowError(f"{path} is a folder; name a file")
+    if not os.path.isdir(folder):
+        raise FlowError(f"{path} cannot be written: there is no folder {folder}")
+    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        raise FlowError(f"{path} cannot be written: permission denied")
 
 
 class ProgressLine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from streamflow.cli.output import ProgressLine, print_json, set_up_logs
+from streamflow.cli.output import ProgressLine, check_writable, print_json, set_up_logs
 from streamflow.errors import FlowError
 
 NAME = "replay"
@@ -34,6 +34,8 @@ def main(options: argparse.Namespace) -> int:
     from streamflow.flow.load import load_flow
 
     set_up_logs(options.log)
+    if options.page:
+        check_writable(options.page)
     line = ProgressLine("replay")
     result = load_flow(options.flow).replay(options.data, progress=line)
     line.done()

@@ -56,6 +56,12 @@ class Schema:
     def __post_init__(self) -> None:
         if not self.columns:
             object.__setattr__(self, "columns", tuple(self.sensors))
+        for name in ("device", "time"):
+            if name in self.columns or name in self.tags:
+                raise FlowError(
+                    f"no sensor, tag or column can be called {name!r}: "
+                    f"every row has a {name} of its own"
+                )
 
     def require(self, step: str, key: str, columns: Iterable[str]) -> None:
         """Raise FlowError for a column that does not exist here."""

@@ -55,6 +55,8 @@ class Job:
     """When an epoch was last known to be durable, monotonic ns."""
     last_poll: int | None = None
     """When a source was last asked for more, monotonic ns."""
+    durable: dict[str, int] = field(default_factory=dict)
+    """source/partition -> snapshots known to be durable."""
     epochs: int = 0
     """Epochs known to be durable."""
     commit_waits: deque[int] = field(default_factory=lambda: deque(maxlen=10_000))
@@ -102,9 +104,10 @@ class Job:
                 self.captured.add(outcome)
                 self.dead += parcel.dead if parcel else []
 
-    def committed(self, wait: int) -> None:
-        """An epoch is durable, `wait` ns after its snapshot."""
+    def committed(self, partition: str, snapshots: int, wait: int) -> None:
+        """So many snapshots of a source partition are durable, the last one `wait` ns old."""
         with self._lock:
+            self.durable[partition] = snapshots
             self.last_commit = self.clock.monotonic()
             self.epochs += 1
             self.commit_waits.append(wait)

@@ -93,6 +93,9 @@ class Shard:
             if ttl is not None:
                 cut = first_return(batch, rows, self.index.seen, ttl)
             if cut == 0:
+                # What was due in the silence comes before its end, as with a tick in between.
+                self.now = max(self.now, int(batch.arrived[0]))
+                self._tick(outcome)
                 self.erase([batch.name(0)], "expired")
                 continue
             here, rest = (batch, None) if cut is None else batch.cut(cut)
@@ -124,7 +127,8 @@ class Shard:
 
     def erase(self, devices: Sequence[str], reason: str = "erased") -> None:
         """Forget devices: as if they had never been seen. What they held is rejected."""
-        rows = [row for name in devices if (row := self.index.row(name)) is not None]
+        found = [self.index.row(name) for name in dict.fromkeys(devices)]
+        rows = [row for row in found if row is not None]
         if rows:
             self.index.erase(rows)
             for state in self.states.values():
@@ -147,7 +151,11 @@ class Shard:
     def _restore(self, saved: dict[str, Any]) -> None:
         unknown = saved["steps"].keys() - self.states.keys()
         if unknown:
-            raise StateError(f"the state has a step {min(unknown)!r} that the flow has not")
+            step = min(unknown)
+            raise StateError(
+                f"the state has a step {step!r} that the flow has not; --forget {step}, "
+                f"or --rename {step}=NEW"
+            )
         self.index.restore(saved["devices"], saved["seen"])
         self.now = saved["now"]
         self.balance = Balance.from_tree(saved["balance"])
@@ -222,6 +230,8 @@ class Shard:
         self.spent[state.step] += perf_counter_ns() - start
         self._limit_faults(state, given)
         batch, events = output if isinstance(output, tuple) else (output, ())
+        if not (batch is None or isinstance(batch, Batch)):
+            raise StageError(state.step, f"gave back {type(batch).__name__}, which is no batch")
         count = 0 if batch is None else len(batch)
         grown = state.held_count - held
         if given + state.created != count + state.merged + grown:

@@ -1,7 +1,7 @@
 """The state directory of a flow: one flow at a time, never an older state by mistake.
 
 DIR/manifest.json    what the state is of, and how often a flow was started on it
-DIR/progress.json    how far the state was durable when that was last looked at
+DIR/progress.N.json  how far the state was durable when process N last noted it
 DIR/recovery/        the recovery store that Bytewax writes
 DIR/lock             held by the running flow
 """
@@ -25,6 +25,9 @@ from streamflow.errors import StateError
 
 PARTITIONS = 4
 """Files of a new recovery store: as many workers as can write at the same time."""
+MANIFEST = "manifest.json"
+PROGRESS = "progress."
+RECOVERY = "recovery"
 SHARDS_STEP = "_shards"
 """The Bytewax step that holds all shards."""
 
@@ -34,9 +37,8 @@ class StateDir:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.recovery = path / "recovery"
-        self._manifest = path / "manifest.json"
-        self._progress = path / "progress.json"
+        self.recovery = path / RECOVERY
+        self._manifest = path / MANIFEST
         self._lock: int | None = None
 
     @property
@@ -54,6 +56,26 @@ class StateDir:
         """The recovery store."""
         return Store(self.recovery, self.manifest().flow)
 
+    def checked_store(self) -> Store:
+        """The recovery store; StateError if it is missing, damaged or older than it once was."""
+        known = self.durable()
+        store = self.store()
+        store.check(self.manifest().partitions)
+        found = {
+            f"{snap.step}/{snap.key}": snap.value["snapshots"]
+            for snap in store.snaps()
+            if isinstance(snap.value, dict)
+        }
+        for partition, count in known.items():
+            if found.get(partition, 0) < count:
+                raise StateError(
+                    f"the state in {self.recovery} knows {found.get(partition, 0)} snapshots of "
+                    f"source {partition}, but {count} were durable before: a file was deleted (a "
+                    f"-wal file?) or put back from an old backup. Put the newest files back; to go "
+                    f"on from the older state on purpose, delete {self.path}/{PROGRESS}*"
+                )
+        return store
+
     def acquire(self) -> None:
         """Lock the directory, making it if need be; StateError if a flow runs on it."""
         try:
@@ -64,7 +86,7 @@ class StateDir:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            holder = os.read(self._lock, 32).decode() or "unknown"
+            holder = _number(self._lock)
             os.close(self._lock)
             self._lock = None
             raise StateError(
@@ -79,6 +101,21 @@ class StateDir:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def holder(self) -> str | None:
+        """The process that has locked the directory, by its number; None if none has."""
+        try:
+            lock = os.open(self.path / "lock", os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            # Shared, so that several may look at once, and let go at once.
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return _number(lock)
+        finally:
+            os.close(lock)
+        return None
 
     @property
     def lock_fd(self) -> int:
@@ -98,25 +135,38 @@ class StateDir:
             if not self.exists:
                 self._create(plan, make_store)
             old = self.manifest()
-            store = self.store()
-            store.check(old.partitions)
-            self._check_age(store)
+            store = self.checked_store()
             if forget or rename:
                 old = self._mend(old, store, forget, rename or {})
             new = Manifest.of(plan, old.partitions)
             old.check(new, str(self.path))
             _write_json(self._manifest, replace(new, generation=old.generation + 1).tree())
-            self.note_progress()
+            self._consolidate()
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
-    def note_progress(self) -> None:
-        """Write down how far the state is durable now."""
-        _write_json(self._progress, {"epoch": self.store().resume_epoch()})
+    def note_progress(self, durable: Mapping[str, int], process: int = 0) -> None:
+        """Write down how many snapshots of each source partition are durable.
 
-    def durable_epoch(self) -> int:
-        """How far it was durable when last written down."""
-        return int(_read_json(self._progress)["epoch"]) if self._progress.is_file() else 0
+        Beside the recovery store, not from it: while Bytewax has it open, a second SQLite in
+        the same process would take the first one's locks away.
+        """
+        _write_json(self.path / f"{PROGRESS}{process}.json", dict(durable))
+
+    def durable(self) -> dict[str, int]:
+        """source/partition -> snapshots known to be durable."""
+        known: dict[str, int] = {}
+        for path in sorted(self.path.glob(f"{PROGRESS}*.json")):
+            for partition, count in _read_json(path).items():
+                known[partition] = max(count, known.get(partition, 0))
+        return known
+
+    def _consolidate(self) -> None:
+        """What all processes have noted, in one file."""
+        self.note_progress(self.durable())
+        for path in self.path.glob(f"{PROGRESS}*.json"):
+            if path.name != f"{PROGRESS}0.json":
+                path.unlink()
 
     def _create(self, plan: Plan, make_store: Callable[[Path, int], None]) -> None:
         if self.recovery.exists() and any(self.recovery.iterdir()):
@@ -127,16 +177,6 @@ class StateDir:
         self.recovery.mkdir(exist_ok=True)
         make_store(self.recovery, PARTITIONS)
         _write_json(self._manifest, Manifest.of(plan, PARTITIONS).tree())
-
-    def _check_age(self, store: Store) -> None:
-        known, found = self.durable_epoch(), store.resume_epoch()
-        if found < known:
-            raise StateError(
-                f"the state in {self.recovery} ends at epoch {found}, but epoch {known} was "
-                f"durable before: a file was deleted (a -wal file?) or put back from an old "
-                f"backup. Put the newest files back; to go on from the older state on purpose, "
-                f"delete {self._progress}"
-            )
 
     def _mend(
         self, old: Manifest, store: Store, forget: Collection[str], rename: Mapping[str, str]
@@ -168,6 +208,10 @@ def _write_off(tree: dict[str, Any], step: str, count: int) -> None:
     """Readings that a forgotten step held are counted as rejected: the balance stays true."""
     tree["balance"]["held"] -= count
     tree["balance"]["rejected"].append([step, "forgotten", count])
+
+
+def _number(lock: int) -> str:
+    return os.read(lock, 32).decode() or "unknown"
 
 
 def _unwritable(path: Path, error: OSError) -> StateError:

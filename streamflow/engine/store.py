@@ -1,31 +1,40 @@
-"""The recovery store that Bytewax writes, read and mended while no flow runs on it.
+"""The recovery store that Bytewax writes: read at any time, mended while no flow runs on it.
 
 Bytewax keeps one SQLite file per recovery partition. `fronts` tells how far each worker of the
 last execution has come; what counts of `snaps` is, for each step and key, the newest snapshot
-before the least of those epochs. Its values are pickled by Bytewax; ours are bytes and plain
-positions, so they are read by an unpickler that refuses everything else.
+before the least of those epochs. `commits` tells up to which epoch a file has dropped those that
+newer ones replace. The values are pickled by Bytewax; ours are bytes and plain positions, so they
+are read by an unpickler that refuses everything else.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from streamflow.engine.plain import from_plain, to_plain
 from streamflow.errors import StateError
 
+_TRIES = 100
+"""So often the files are opened anew until they show one moment."""
+
 
 @dataclass(frozen=True)
 class Snap:
-    """One snapshot that a restart would go on from."""
+    """One snapshot that a restart would go on from.
+
+    `written` is when, in ns UTC by the clock of its host, to the second.
+    """
 
     step: str
     key: str
     epoch: int
+    written: int
     value: Any
 
 
@@ -71,37 +80,34 @@ class Store:
 
     def resume_epoch(self) -> int:
         """The epoch a restart would go on from; what came before it is durable."""
-        executions: dict[int, tuple[int, int]] = {}
-        fronts: dict[tuple[int, int], int] = {}
-        for path in self.files():
-            with closing(self._connect(path)) as database:
-                rows = database.execute("select ex_num, worker_count, resume_epoch from exs")
-                executions |= {number: (workers, epoch) for number, workers, epoch in rows}
-                rows = database.execute("select ex_num, worker_index, worker_frontier from fronts")
-                fronts |= {(number, worker): epoch for number, worker, epoch in rows}
-        if not executions:
-            return 0
-        last = max(executions)
-        workers, resumed = executions[last]
-        return min(fronts.get((last, worker), resumed) for worker in range(workers))
+        with ExitStack() as opened:
+            return _resume_epoch(self._open(opened))
 
     def snaps(self) -> Iterator[Snap]:
         """What a restart would go on from: the newest snapshot of each step and key."""
-        before = self.resume_epoch()
-        newest: dict[tuple[str, str], tuple[int, bytes | None]] = {}
-        for path in self.files():
-            with closing(self._connect(path)) as database:
-                rows = database.execute(
-                    "select step_id, state_key, snap_epoch, ser_change from snaps "
+        newest: dict[tuple[str, str], tuple[int, str, bytes | None]] = {}
+        with self._moment() as files:
+            before = _resume_epoch(files)
+            for file in files:
+                rows = file.execute(
+                    "select step_id, state_key, snap_epoch, created_at, ser_change from snaps "
                     "where snap_epoch < ? order by snap_epoch",
                     (before,),
                 )
-                for step, key, epoch, value in rows:
+                for step, key, epoch, written, value in rows:
                     if (step, key) not in newest or newest[step, key][0] <= epoch:
-                        newest[step, key] = (epoch, value)
-        for (step, key), (epoch, value) in sorted(newest.items()):
+                        newest[step, key] = (epoch, written, value)
+        for (step, key), (epoch, written, value) in sorted(newest.items()):
             if value is not None:
-                yield Snap(step.removeprefix(self._prefix), key, epoch, from_plain(value))
+                at = int(datetime.fromisoformat(f"{written}+00:00").timestamp()) * 10**9
+                yield Snap(step.removeprefix(self._prefix), key, epoch, at, from_plain(value))
+
+    def copy(self, folder: Path) -> None:
+        """Copy the store as it is at one moment to a folder, while a flow may be writing to it."""
+        with self._moment() as files:
+            for path, file in zip(self.files(), files, strict=True):
+                with closing(sqlite3.connect(folder / path.name)) as target:
+                    file.backup(target)
 
     def replace(self, values: Mapping[tuple[str, str], Any], steps: Mapping[str, str]) -> None:
         """Put other values in place of snapshots, and other names in place of steps.
@@ -125,8 +131,55 @@ class Store:
                         )
                     database.execute("delete from snaps where snap_epoch >= ?", (before,))
                 database.execute("vacuum")
-                database.execute("pragma wal_checkpoint(truncate)")
+                busy, *_ = database.execute("pragma wal_checkpoint(truncate)").fetchone()
+                if busy:
+                    raise StateError(
+                        f"the state is changed, but what was there before is still in "
+                        f"{path}-wal, because another program reads it: end that program, then "
+                        f"start and stop the flow once"
+                    )
+
+    def _open(self, opened: ExitStack) -> list[sqlite3.Connection]:
+        return [opened.enter_context(closing(self._connect(path))) for path in self.files()]
+
+    @contextmanager
+    def _moment(self) -> Iterator[list[sqlite3.Connection]]:
+        """All files as they are at one moment, whoever writes to them.
+
+        Files are opened one after the other. If an epoch ends meanwhile, those opened last may
+        have dropped snapshots that those opened first still count on: then all are opened anew.
+        """
+        for _ in range(_TRIES):
+            with ExitStack() as opened:
+                files = self._open(opened)
+                for file in files:
+                    file.execute("begin")
+                    file.execute("select 1 from parts").fetchone()  # from here on it stands still
+                rows = [file.execute("select max(commit_epoch) from commits") for file in files]
+                dropped = max(row.fetchone()[0] or 0 for row in rows)
+                if not dropped or dropped < _resume_epoch(files):
+                    yield files
+                    return
+        raise StateError(
+            f"the files of {self._folder} do not fit each other: put the whole folder back from a "
+            f"backup, or start anew in another --state folder"
+        )
 
     def _connect(self, path: Path, *, write: bool = False) -> sqlite3.Connection:
         mode = "rw" if write else "ro"
         return sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=30)
+
+
+def _resume_epoch(files: Sequence[sqlite3.Connection]) -> int:
+    executions: dict[int, tuple[int, int]] = {}
+    fronts: dict[tuple[int, int], int] = {}
+    for file in files:
+        rows = file.execute("select ex_num, worker_count, resume_epoch from exs")
+        executions |= {number: (workers, epoch) for number, workers, epoch in rows}
+        rows = file.execute("select ex_num, worker_index, worker_frontier from fronts")
+        fronts |= {(number, worker): epoch for number, worker, epoch in rows}
+    if not executions:
+        return 0
+    last = max(executions)
+    workers, resumed = executions[last]
+    return min(fronts.get((last, worker), resumed) for worker in range(workers))

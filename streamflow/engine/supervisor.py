@@ -68,9 +68,9 @@ def supervise(
     """
     with ExitStack() as around:
         around.enter_context(_signals(job))
-        around.enter_context(_watch(job, on_clock_step))
+        number = place.process if place else 0
+        around.enter_context(_watch(job, number, on_clock_step))
         if metrics:
-            number = place.process if place else 0
             port = around.enter_context(serve(job, *metrics, number))
             log.info("metrics at http://%s:%d/metrics", metrics[0], port)
         return execute(job, workers=workers, place=place)
@@ -98,7 +98,7 @@ def _signals(job: Job) -> Iterator[None]:
 
 
 @contextmanager
-def _watch(job: Job, on_clock_step: Callable[[], None] | None) -> Iterator[None]:
+def _watch(job: Job, process: int, on_clock_step: Callable[[], None] | None) -> Iterator[None]:
     """Look at the clock, and write down how far the state is durable, once a second or epoch."""
     done = threading.Event()
 
@@ -116,7 +116,7 @@ def _watch(job: Job, on_clock_step: Callable[[], None] | None) -> Iterator[None]
             offset = now
             if job.state and job.last_commit != noted:
                 noted = job.last_commit
-                job.state.note_progress()
+                job.state.note_progress(job.durable, process)
 
     thread = threading.Thread(target=look, name="streamflow-watch", daemon=True)
     thread.start()
@@ -125,5 +125,5 @@ def _watch(job: Job, on_clock_step: Callable[[], None] | None) -> Iterator[None]
     finally:
         done.set()
         thread.join()
-        if job.state:
-            job.state.note_progress()
+        if job.state and job.durable:
+            job.state.note_progress(job.durable, process)

@@ -137,7 +137,9 @@ class _Partition(StatefulSourcePartition[Addressed, Any]):
     """A source partition. The first `next_batch` after a `snapshot` comes when that is durable."""
 
     def __init__(self, job: Job, source: Source, partition: str, saved: Any) -> None:
-        position = job.start_position(source.step, partition, saved and saved[0])
+        position = job.start_position(source.step, partition, saved and saved["position"])
+        self._name = f"{source.step}/{partition}"
+        self._snapshots = saved["snapshots"] if saved else 0
         self._job = job
         self._intake = Intake(source, job.plan.schema, partition, position, job.clock)
         self._split = Splitter(job.plan.shards, partition)
@@ -172,8 +174,8 @@ class _Partition(StatefulSourcePartition[Addressed, Any]):
     def snapshot(self) -> Any:
         position = self._intake.reader.position()
         self._snapped = position, self._job.clock.monotonic()
-        # In a list, so that a source whose position is None is told from one never started.
-        return [position]
+        self._snapshots += 1
+        return {"position": position, "snapshots": self._snapshots}
 
     def close(self) -> None:
         self._intake.reader.close()
@@ -183,7 +185,7 @@ class _Partition(StatefulSourcePartition[Addressed, Any]):
             return []
         (position, since), self._snapped = self._snapped, None
         self._intake.reader.committed(position)
-        self._job.committed(self._job.clock.monotonic() - since)
+        self._job.committed(self._name, self._snapshots, self._job.clock.monotonic() - since)
         return self._split.marker() if self._job.delivers_late else []
 
 

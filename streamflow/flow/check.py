@@ -10,9 +10,6 @@ from streamflow.engine.plan import Plan
 from streamflow.errors import FlowError
 from streamflow.flow.flow import Flow
 from streamflow.stages.alert import Alert
-from streamflow.stages.detect import Detect
-from streamflow.stages.drift import MonitorDrift
-from streamflow.stages.map import Map
 
 
 @dataclass(frozen=True)
@@ -71,9 +68,8 @@ def _openable(ready: Plan) -> Iterator[Finding]:
 
 
 def _unused(ready: Plan) -> Iterator[Finding]:
-    looking = [s for s in ready.stages if isinstance(s, (Detect, MonitorDrift, Alert, Map))]
-    used = {column for stage in looking for column in stage.uses}
-    if not looking:
+    used = {column for stage in ready.stages for column in stage.uses}
+    if not used:
         return
     for sensor in ready.schema.sensors:
         if sensor not in used:

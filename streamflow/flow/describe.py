@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any
 
 from streamflow.core.connect import Sink, Source
@@ -94,9 +94,14 @@ def _texts(section: str) -> dict[str, str]:
 
 
 def _signature(thing: Any) -> Iterator[tuple[str, str, str]]:
-    for field in fields(thing):
-        if field.init:
-            default = "required" if field.default is MISSING else repr(field.default)
-            if field.default_factory is not MISSING:
-                default = repr(field.default_factory())
-            yield field.name, str(field.type), default
+    if is_dataclass(thing):
+        for field in fields(thing):
+            if field.init:
+                default = "required" if field.default is MISSING else repr(field.default)
+                if field.default_factory is not MISSING:
+                    default = repr(field.default_factory())
+                yield field.name, str(field.type), default
+        return
+    for name, parameter in inspect.signature(thing).parameters.items():
+        given = parameter.default is not inspect.Parameter.empty
+        yield name, str(parameter.annotation), repr(parameter.default) if given else "required"

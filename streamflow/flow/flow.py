@@ -91,17 +91,20 @@ class Flow:
             raise FlowError(f'flow {self.name!r}: give tags=["{self.tags}"], a list')
         if not isinstance(self.sensors, Mapping):
             object.__setattr__(self, "sensors", {name: Sensor() for name in self.sensors})
-        for name, sensor in self.schema.sensors.items():
+        sensors: Any = self.sensors
+        for name, sensor in sensors.items():
             if not isinstance(sensor, Sensor):
                 raise FlowError(
                     f"flow {self.name!r}: sensor {name!r} is {sensor!r}; write it as Sensor(...)"
                 )
         object.__setattr__(self, "tags", tuple(self.tags))
-        TimeParser(self.schema)
         names = [self.device, self.time, *self.sensors, *self.tags]
         for name in names:
+            if not name.isprintable() or '"' in name or "\\" in name:
+                raise FlowError(f"flow {self.name!r}: {name!r} cannot name a field")
             if names.count(name) > 1:
                 raise FlowError(f"flow {self.name!r}: {name!r} is named twice among its fields")
+        TimeParser(self.schema)
 
     def __or__(self, part: Part) -> Flow:
         if not isinstance(part, (Source, Stage, Sink)):
@@ -140,6 +143,8 @@ class Flow:
         progress
             Called with the fraction read and the readings so far.
         """
+        if workers < 0:
+            raise FlowError(f"flow {self.name!r}: workers={workers}; at least 0")
         checked = self.plan()
         sources = checked.sources if data is None else (_source(data),)
         if not sources:
@@ -227,6 +232,7 @@ class Flow:
             wrong |= bool(differ)
             note = f"  <- expected {dict(wanted)}" if differ else ""
             lines.append(f"  {row}{note}")
+        lines += [f"  missing: {dict(wanted)}" for wanted in expect[len(got) :]]
         if wrong:
             raise AssertionError("\n".join(lines))
         return result

@@ -22,6 +22,14 @@ class Csv:
     ----------
     delimiter
         What separates the fields.
+
+    Examples
+    --------
+    >>> from streamflow import Messages, Schema, Sensor
+    >>> schema = Schema("machine", "timestamp", {"bar": Sensor()})
+    >>> messages = Messages([b"pump-1,0,4.1"], places=[2], header=b"machine,timestamp,bar")
+    >>> Csv().decoder(schema).decode(messages, dead=print)["bar"].tolist()
+    [4.1]
     """
 
     delimiter: str = ","

@@ -41,7 +41,7 @@ def parse_uniform(texts: Sequence[Any]) -> Times | None:
     between = chars[:, 10]
     if not ((between == ord("T")) | (between == ord(" "))).all():
         return None
-    if end > 19 and (end == 20 or (chars[:, 19] != ord(".")).any()):
+    if end > 29 or end == 20 or (end > 19 and (chars[:, 19] != ord(".")).any()):
         return None
     digits = chars - np.uint8(ord("0"))  # what is no digit wraps round to more than 9
     spans = [*_FIELDS, (20, end)] if end > 19 else list(_FIELDS)

@@ -19,7 +19,16 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Json:
-    """JSON objects, a reading each; the flow names the fields for device, time, sensors, tags."""
+    """JSON objects, a reading each; the flow names the fields for device, time, sensors, tags.
+
+    Examples
+    --------
+    >>> from streamflow import Messages, Schema, Sensor
+    >>> schema = Schema("machine", "timestamp", {"bar": Sensor()})
+    >>> messages = Messages([b'{"machine": "pump-1", "timestamp": 0, "bar": 4.1}'], places=[1])
+    >>> Json().decoder(schema).decode(messages, dead=print)["bar"].tolist()
+    [4.1]
+    """
 
     def decoder(self, schema: Schema) -> JsonDecoder:
         """A decoder for one partition."""

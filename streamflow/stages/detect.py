@@ -72,8 +72,10 @@ class Detect(Stage):
 
     @property
     def uses(self) -> Sequence[str]:
-        """The sensors it sees."""
-        return (*self.sensors, *([self.target] if self.target else []))
+        """The sensors it sees, and what its conditions look at."""
+        conditions = [known for known in (self._learn, self._gate) if known]
+        looked_at = [name for c in conditions for part in c.upstream for name in part.names]
+        return (*self.sensors, *([self.target] if self.target else []), *looked_at)
 
     @cached_property
     def memory(self) -> Memory:

@@ -166,7 +166,7 @@ def streams_for(flow: Flow) -> st.SearchStrategy[Stream]:
     )
     # Between readings: nothing, the end of a batch, or that and a tick after some time.
     between = st.sampled_from([None, None, None, None, "cut", *_SILENCES])
-    parts = st.lists(st.tuples(reading, between), min_size=1, max_size=16)
+    parts = st.lists(st.tuples(reading, between), min_size=1, max_size=12)
     return parts.map(lambda drawn: _stream(flow, drawn))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ WHOLE = {
     | Impute(hold="1h")
     | Detect(preprocessing.MinMaxScaler() | TREES, learn="score < 0.99")
     | Alert("score > 0.5", hold="10s"),
-    "rejecting": FLOW
+    "rejecting and expiring": replace(FLOW, ttl="30m")
     | Map(placed)
     | Validate(overrides={"a": {"t": (0, 40)}})
     | rise

@@ -15,7 +15,7 @@ from streamflow.testing import Stream, check_laws, engines_agree, streams_for
 
 
 def test_whole_flows_obey_the_laws(whole_flow: Flow) -> None:
-    check_laws(whole_flow, examples=20)
+    check_laws(whole_flow, examples=12)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

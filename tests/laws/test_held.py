@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -95,9 +95,10 @@ class Gap(Stage):
     [
         pytest.param(FLOW | Sort(), id="by number"),
         pytest.param(FLOW | Gap(), id="until a deadline"),
+        pytest.param(replace(FLOW, ttl="30m") | Gap(), id="until a deadline or expiry"),
         pytest.param(FLOW | Gap() | Sort() | Impute(hold="1m") | Alert("gap > 0"), id="both"),
         pytest.param(FLOW | Sort() | Gap() | Alert("gap > 0"), id="a deadline behind held ones"),
     ],
 )
 def test_stages_that_hold_obey_the_laws(flow: Flow) -> None:
-    check_laws(flow, examples=30)
+    check_laws(flow, examples=12)

@@ -25,7 +25,7 @@ from streamflow import (
 from streamflow.flow.registry import names
 from streamflow.testing import check_laws
 
-EXAMPLES = 10
+EXAMPLES = 8
 
 
 @stage(adds=["rise", "count"], last=float("nan"), count=0)

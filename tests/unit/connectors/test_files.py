@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -131,6 +132,7 @@ def test_resuming_at_any_position_gives_exactly_the_rest(
 ) -> None:
     monkeypatch.setattr(_lines, "MAX_LINE", 120)
     monkeypatch.setattr(_lines, "CHUNK", 120)
+    monkeypatch.setattr(_lines, "KEPT", 10)
     source = SOURCES[kind](tmp_path)
     whole = everything(source)
     assert len(whole) == {"csv": 10, "csv.gz": 10, "parquet": 23}.get(kind, 9)
@@ -251,6 +253,10 @@ def test_gzip_that_is_cut_off_gives_what_is_whole(tmp_path: Path) -> None:
     packed = gzip.compress(HEADER + lines(20_000))
     result = FLOW.replay(write(tmp_path / "a.csv.gz", packed[: len(packed) // 2]))
     (dead,) = result.dead_letters
+    reader = files.csv(tmp_path / "a.csv.gz").open("0", None)
+    assert isinstance(reader, Reader)
+    *_whole, (_, before), (_, after) = steps(reader, 4096)
+    assert before == [after[0] - len(dead.payload), after[1] - 1]
     assert dead.reason.startswith("gzip is cut off or damaged here: Compressed file ended before")
     assert dead.place == result.balance.decoded + 2
     assert 9_000 < result.balance.decoded < 11_000
@@ -317,6 +323,7 @@ def test_parquet_numbers_of_any_kind(
     got = FLOW.replay(path)
     assert [row["temperature"] for row in got.rows.rows()] == expected
     assert got.balance.adds_up
+    assert got.rows.tags["site"].list() == [None, None]
     assert ("hot" in str(values)) == bool(got.balance.flagged)
 
 
@@ -325,6 +332,14 @@ def test_parquet_gives_what_csv_gives(tmp_path: Path) -> None:
     from_csv = FLOW.replay(write(tmp_path / "a.csv", HEADER + lines(3_000)))
     assert FLOW.replay(source).rows == from_csv.rows
     assert from_csv.rows.tags["site"].list()[:2] == ["hall", "hall"]
+
+
+def test_parquet_resumes_deep_in_a_row_group(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pa.table({"n": pa.array(range(140_000))}), path, row_group_size=139_000)
+    for position in (65_536, 70_000, 138_999, 139_000, 139_999):
+        got = files.parquet(path).open("0", position).poll(1)
+        assert taken(got) == [(position + 1, b'{"n":%d}' % position)]
 
 
 def test_parquet_rows_that_are_no_readings_are_dead_letters(tmp_path: Path) -> None:
@@ -472,13 +487,14 @@ def test_a_replaced_file_is_read_to_its_end_first(tmp_path: Path) -> None:
         writer.write(b"last,")
         writer.flush()
         assert tail.look() == []
-        write(old, b"site," + HEADER.replace(b",site", b"") + b"new," + lines(1)[:-6] + b"\n")
+        write(old, HEADER)
         assert tail.look(1) == []
         writer.write(lines(1))
-    assert tail.look(9) == [
-        (5, b"last," + lines(1).strip()),
-        (2, b"new,m0,2026-01-01T00:00:00Z,0.5"),
-    ]
+        writer.write(b"torn")
+    new = [(2 + i, b"new" + b"," * 50) for i in range(9)]
+    with old.open("ab") as file:
+        file.writelines(line + b"\n" for _, line in new)
+    assert tail.look(9) == [(5, b"last," + lines(1).strip()), (6, b"torn"), *new]
 
 
 def test_a_followed_file_that_shrank_while_the_flow_was_down(
@@ -684,10 +700,16 @@ def test_a_fresh_run_replaces_the_file(tmp_path: Path) -> None:
 def test_an_output_that_was_taken_away_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    writer = files.jsonl(tmp_path / "out.jsonl", of="alerts").open(500)
-    writer.write([EVENT])
-    assert writer.snapshot() == (tmp_path / "out.jsonl").stat().st_size
-    writer.close()
+    path = tmp_path / "out.jsonl"
+    for lost in (b"", b"{}\n"):
+        if lost:
+            path.write_bytes(lost)
+        writer = files.jsonl(path, of="alerts").open(500)
+        writer.write([EVENT])
+        assert writer.snapshot() == path.stat().st_size
+        writer.close()
+        assert path.read_bytes() == lost + orjson.dumps(EVENT.row()) + b"\n"
+    assert len(caplog.records) == 2
     assert "out.jsonl has lost lines" in caplog.text
 
 

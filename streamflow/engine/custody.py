@@ -1,0 +1,105 @@
+"""Custody: devices taken out of a state directory, on a stopped flow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamflow.core.batch import Batch
+from streamflow.core.connect import DeadLetter
+from streamflow.core.event import Event
+from streamflow.engine.frozen import freeze, thaw
+from streamflow.engine.pack import pack, unpack
+from streamflow.engine.shardtree import unknown, without
+from streamflow.engine.statedir import SHARDS_STEP, StateDir
+
+Thawed = Batch | list[Event] | list[DeadLetter]
+ERASED = "[erased]"
+"""In place of a dead letter that names an erased device."""
+
+
+@dataclass
+class Erasure:
+    """What went with the devices.
+
+    Parameters
+    ----------
+    held
+        Readings that steps held back; they count as rejected, "erased".
+    waiting
+        Rows and events that waited for delivery.
+    blanked
+        Dead letters that waited for delivery and named one of the devices.
+    """
+
+    held: int = 0
+    waiting: int = 0
+    blanked: int = 0
+
+
+def erase(folder: Path, devices: Sequence[str]) -> Erasure:
+    """Take devices out of the state as if they had never been seen, and out of its files.
+
+    What sinks have written is not touched. Raises FlowError, and changes nothing, if a device is
+    unknown; StateError if a flow runs on the state.
+    """
+    state = StateDir(folder)
+    state.manifest()
+    state.acquire()
+    try:
+        store = state.checked_store()
+        erasure = Erasure()
+        known: set[str] = set()
+        values: dict[tuple[str, str], Any] = {}
+        for snap in store.snaps():
+            if snap.step == SHARDS_STEP:
+                tree = unpack(snap.value)
+                known.update(tree["devices"])
+                left = without(tree, devices)
+                erasure.held += tree["balance"]["held"] - left["balance"]["held"]
+                values[snap.step, snap.key] = pack(left)
+            elif snap.value and len(snap.value) == 2:  # a sink's
+                resume, waiting = snap.value
+                cleared = [_cleared(item, devices, erasure) for item in map(thaw, waiting)]
+                kept = [freeze(item) for item in cleared if len(item)]
+                values[snap.step, snap.key] = [resume, kept]
+        for device in devices:
+            if device not in known:
+                raise unknown(folder, device, known)
+        store.replace(values, {})
+        return erasure
+    finally:
+        state.release()
+
+
+def _cleared(item: Thawed, devices: Collection[str], erasure: Erasure) -> Thawed:
+    """What is left of a thing that waits for delivery."""
+    if isinstance(item, Batch):
+        rows = item.take(np.array([item.name(i) not in devices for i in range(len(item))], bool))
+        erasure.waiting += len(item) - len(rows)
+        return rows
+    left: list[Any] = []
+    for thing in item:
+        if isinstance(thing, Event):
+            gone = thing.device in devices
+            erasure.waiting += gone
+            left += [] if gone else [thing]
+        else:
+            named = _names(thing, devices)
+            erasure.blanked += named
+            left.append(replace(thing, payload=ERASED.encode(), reason=ERASED) if named else thing)
+    return left
+
+
+def _names(letter: DeadLetter, devices: Collection[str]) -> bool:
+    """Whether a dead letter names one of the devices: nobody knows whose it is."""
+    text = letter.payload + b"\n" + letter.reason.encode()
+    return any(
+        re.search(rb"(?<![\w-])" + re.escape(device.encode()) + rb"(?![\w-])", text)
+        for device in devices
+    )

@@ -1,0 +1,1 @@
+"""Kernels: River estimators over arrays, one file each. Each gives River's numbers, bit for bit."""

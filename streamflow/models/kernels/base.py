@@ -1,0 +1,122 @@
+"""What a kernel is: one River estimator over the arrays of all devices of a shard.
+
+Kernels are Numba functions that release the GIL and are cached on disk. Two inputs run through a
+pipeline side by side, because River's do: what `score_one` sees is transformed by what was known
+before the reading, what `learn_one` sees by what is known after it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamflow.core.batch import Batch, Codes, Mask, Values
+from streamflow.core.memory import Field
+
+Fields = Mapping[str, NDArray[Any]]
+"""The state of a kernel: field -> array over the devices of a shard."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Values of n readings for one kernel.
+
+    Parameters
+    ----------
+    values
+        float64[n, d].
+    present
+        bool[n, d]; what is not present is an absent key to River. A present value may be NaN if
+        a transformer made it so, as River's do.
+    """
+
+    values: NDArray[np.float64]
+    present: NDArray[np.bool_]
+
+    def take(self, rows: Any) -> Inputs:
+        """Some of the readings."""
+        return Inputs(self.values[rows], self.present[rows])
+
+    def nothing(self) -> Inputs:
+        """The same readings with nothing present."""
+        return Inputs(self.values, np.zeros_like(self.present))
+
+
+def inputs(batch: Batch, sensors: Sequence[str]) -> tuple[Inputs, Inputs]:
+    """What a model sees, finite values; and what it may learn, those of them that are good."""
+    values = np.empty((len(batch), len(sensors)))
+    for j, sensor in enumerate(sensors):
+        values[:, j] = batch[sensor]
+    present = np.isfinite(values)
+    seen = Inputs(values, present)
+    if not any(sensor in batch.quality for sensor in sensors):
+        return seen, seen
+    good = present.copy()
+    for j, sensor in enumerate(sensors):
+        if sensor in batch.quality:
+            good[:, j] &= batch.quality[sensor] == 0
+    return seen, Inputs(values, good)
+
+
+class Kernel(ABC):
+    """One compiled estimator: the fields of its state, and River objects in and out of it."""
+
+    fields: Mapping[str, Field]
+
+    @abstractmethod
+    def export(self, state: Fields, row: int, sensors: Sequence[str]) -> Any:
+        """One device's River object: it goes on with the same results."""
+
+    @abstractmethod
+    def take_over(self, state: Fields, row: int, sensors: Sequence[str], river: Any) -> None:
+        """Put a trained River object's state in a device's place."""
+
+
+class Transformer(Kernel):
+    """A compiled transformer."""
+
+    @abstractmethod
+    def run(
+        self,
+        state: Fields,
+        rows: Codes,
+        seen: Inputs,
+        good: Inputs,
+        may: Mask,
+        scored: NDArray[np.float64],
+        learned: NDArray[np.float64],
+    ) -> None:
+        """Reading by reading: transform `seen` into `scored`; if the reading may be learned, learn
+        `good` and transform it into `learned`."""
+
+    def both(
+        self, state: Fields, rows: Codes, seen: Inputs, good: Inputs, may: Mask
+    ) -> tuple[Inputs, Inputs]:
+        """What the next step sees, and what it may learn."""
+        scored, learned = np.zeros_like(seen.values), np.zeros_like(good.values)
+        self.run(state, rows, seen, good, may, scored, learned)
+        return Inputs(scored, seen.present), Inputs(learned, good.present)
+
+
+class Detector(Kernel):
+    """A compiled detector."""
+
+    def prepare(self, state: Fields, rows: Codes, good: Inputs, may: Mask) -> None:
+        """Before a batch: whatever needs Python."""
+
+    @abstractmethod
+    def run(
+        self,
+        state: Fields,
+        rows: Codes,
+        seen: Inputs,
+        good: Inputs,
+        may: Mask,
+        scores: Values,
+    ) -> None:
+        """Reading by reading: score `seen` into `scores`; if it may be learned, learn `good`."""
