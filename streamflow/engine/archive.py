@@ -23,7 +23,7 @@ from streamflow.engine.statedir import MANIFEST, PROGRESS, RECOVERY, StateDir
 from streamflow.errors import StateError
 
 _SUMS = "SHA256SUMS"
-_MEMBER = re.compile(rf"{MANIFEST}|{PROGRESS}|{RECOVERY}/part-\d+\.sqlite3")
+_MEMBER = re.compile(rf"{MANIFEST}|{PROGRESS}0\.json|{RECOVERY}/part-\d+\.sqlite3")
 _CHUNK = 1 << 20
 
 
@@ -41,9 +41,8 @@ def export_state(folder: Path, file: Path) -> int:
             copy, part = Path(place) / "state", Path(place) / "part"
             (copy / RECOVERY).mkdir(parents=True)
             # Before the store, which only gets newer: the copy must not look older than it is.
+            StateDir(copy).note_progress(state.durable())
             shutil.copy(folder / MANIFEST, copy)
-            if (folder / PROGRESS).exists():
-                shutil.copy(folder / PROGRESS, copy)
             state.checked_store().copy(copy / RECOVERY)
             with part.open("xb") as out:
                 _pack(copy, out)

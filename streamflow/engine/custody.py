@@ -63,7 +63,7 @@ def erase(folder: Path, devices: Sequence[str]) -> Erasure:
                 left = without(tree, devices)
                 erasure.held += tree["balance"]["held"] - left["balance"]["held"]
                 values[snap.step, snap.key] = pack(left)
-            elif snap.value and len(snap.value) == 2:  # a sink's
+            elif isinstance(snap.value, list):  # a sink's; a source's is a dict
                 resume, waiting = snap.value
                 cleared = [_cleared(item, devices, erasure) for item in map(thaw, waiting)]
                 kept = [freeze(item) for item in cleared if len(item)]

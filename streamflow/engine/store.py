@@ -146,18 +146,20 @@ class Store:
     def _moment(self) -> Iterator[list[sqlite3.Connection]]:
         """All files as they are at one moment, whoever writes to them.
 
-        Files are opened one after the other. If an epoch ends meanwhile, those opened last may
-        have dropped snapshots that those opened first still count on: then all are opened anew.
+        Files come to a standstill one after the other, each for this reader only. What was durable
+        before that is in all of them, unless an epoch ends meanwhile: then those that came last
+        may know a later one, or have dropped what it replaces, and all are opened anew.
         """
         for _ in range(_TRIES):
             with ExitStack() as opened:
                 files = self._open(opened)
+                durable = _resume_epoch(files)
                 for file in files:
                     file.execute("begin")
-                    file.execute("select 1 from parts").fetchone()  # from here on it stands still
+                    file.execute("select 1 from parts").fetchone()  # a read brings it about
                 rows = [file.execute("select max(commit_epoch) from commits") for file in files]
-                dropped = max(row.fetchone()[0] or 0 for row in rows)
-                if not dropped or dropped < _resume_epoch(files):
+                dropped = max(row.fetchone()[0] or -1 for row in rows)
+                if dropped < durable == _resume_epoch(files):
                     yield files
                     return
         raise StateError(

@@ -18,7 +18,7 @@ import pytest
 
 from streamflow import Flow
 from streamflow.cli.demo import DATA, demo_flow
-from streamflow.cli.main import main
+from streamflow.cli.main import COMMANDS, main
 from streamflow.engine.episodes import episodes, judge, read_incidents
 from streamflow.flow.registry import KINDS
 
@@ -137,6 +137,11 @@ def test_commands_exist(page: str, capsys: pytest.CaptureFixture[str]) -> None:
             assert set(options) <= known, line
         elif program.startswith("--"):
             assert set(options) <= help_of("run", capsys), line
+
+
+def test_the_changelog_names_all_commands() -> None:
+    (line,) = re.findall(r"^- Commands: (.*)\.$", text("CHANGELOG.md"), flags=re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", line)) == sorted(command.NAME for command in COMMANDS)
 
 
 def help_of(command: str, capsys: pytest.CaptureFixture[str]) -> set[str]:

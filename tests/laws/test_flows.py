@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 
 from streamflow import Batch, Flow, Memory, Stage
 from streamflow.core.state import State
 from streamflow.testing import Stream, check_laws, engines_agree, streams_for
+
+PHASES = [Phase.generate, Phase.shrink]
 
 
 def test_whole_flows_obey_the_laws(whole_flow: Flow) -> None:
@@ -20,7 +22,7 @@ def test_whole_flows_obey_the_laws(whole_flow: Flow) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_local_equals_bytewax(whole_flow: Flow, workers: int) -> None:
-    @settings(max_examples=12, deadline=None, derandomize=True)
+    @settings(phases=PHASES, max_examples=12, deadline=None, derandomize=True)
     @given(stream=streams_for(whole_flow))
     def law_6(stream: Stream) -> None:
         engines_agree(whole_flow, stream, workers)

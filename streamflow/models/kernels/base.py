@@ -8,11 +8,12 @@ before the reading, what `learn_one` sees by what is known after it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from streamflow.core.batch import Batch, Codes, Mask, Values
@@ -20,6 +21,11 @@ from streamflow.core.memory import Field
 
 Fields = Mapping[str, NDArray[Any]]
 """The state of a kernel: field -> array over the devices of a shard."""
+
+
+def kernel(function: Callable[..., None]) -> Any:
+    """Compile a function with Numba: no GIL, kept on disk, numbers to the bit (no fast math)."""
+    return njit(cache=True, nogil=True, error_model="numpy")(function)
 
 
 @dataclass(frozen=True)

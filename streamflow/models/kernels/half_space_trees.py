@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from river import anomaly
 
 from streamflow.core.batch import Codes, Mask, Values
 from streamflow.core.memory import Field
-from streamflow.models.kernels.base import Detector, Fields, Inputs
+from streamflow.errors import StateError
+from streamflow.models.kernels.base import Detector, Fields, Inputs, kernel
 from streamflow.models.kernels.prefetch import prefetch
 
 LINE = 64
@@ -60,7 +60,7 @@ def _learn_path(feature, threshold, at, height, x, here, mass, row, side, place)
     mass[row, side + place[node]] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _run(  # type: ignore[no-untyped-def]
     mass,
     side,
@@ -141,7 +141,7 @@ def _run(  # type: ignore[no-untyped-def]
         if not filled[row]:
             out[i] = 0.0
         else:
-            total = 0
+            total = np.int64(0)
             for t in range(trees):
                 if not known:
                     at = (kind * trees + t) * nodes
@@ -340,13 +340,7 @@ class Forest(Detector):
         """A trained forest's masses; its trees must be those that its parameters and seed grow."""
         if not river.trees:
             return
-        used = {
-            node.feature
-            for tree in river.trees
-            for node in tree.iter_dfs()
-            if hasattr(node, "feature")
-        }
-        keys = sum(1 << j for j, sensor in enumerate(sensors) if sensor in used)
+        keys = self._keys_of(river)
         state["keys"][row], state["variant"][row] = keys, self._variant(keys)
         state["count"][row], state["filled"][row] = river.counter, not river._first_window
         state["side"][row] = 0
@@ -356,6 +350,25 @@ class Forest(Detector):
             for number, node in enumerate(_heap(tree, self.river.height)):
                 at = t * slots + place[number]
                 state["mass"][row, at], state["mass"][row, stride + at] = node.l_mass, node.r_mass
+
+    def _keys_of(self, river: Any) -> int:
+        """Which sensors a forest was grown for: all, or those that its splits look at."""
+        splits = self._splits(river)
+        used = {feature for feature, _ in splits}
+        for names in (list(self.sensors), [s for s in self.sensors if s in used]):
+            grown = self.river.clone()
+            grown.learn_one(dict.fromkeys(names, 0.5))
+            if self._splits(grown) == splits:
+                return sum(1 << self.sensors.index(name) for name in names)
+        raise StateError(
+            "this forest's trees are not those that its parameters and seed grow: it cannot be "
+            "taken over"
+        )
+
+    def _splits(self, forest: Any) -> list[tuple[str, float]]:
+        height = self.river.height
+        nodes = [node for tree in forest.trees for node in _heap(tree, height)[: 2**height - 1]]
+        return [(node.feature, node.threshold) for node in nodes]
 
     def _nodes(self, state: Fields, row: int, forest: Any) -> Any:
         place, slots = self._layout

@@ -8,16 +8,15 @@ from math import inf
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from river import preprocessing
 
 from streamflow.core.batch import Codes, Mask
 from streamflow.core.memory import Field
-from streamflow.models.kernels.base import Fields, Inputs, Transformer
+from streamflow.models.kernels.base import Fields, Inputs, Transformer, kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _both(low, high, rows, x, here, y, good, may, scored, learned):  # type: ignore[no-untyped-def]
     for i in range(len(rows)):
         row = rows[i]

@@ -9,16 +9,15 @@ from math import pow as power
 from typing import Any
 
 import numpy as np
-from numba import njit
 from river import anomaly, stats
 
 from streamflow.core.batch import Codes, Mask, Values
 from streamflow.core.memory import Field
-from streamflow.models.kernels.base import Detector, Fields, Inputs
+from streamflow.models.kernels.base import Detector, Fields, Inputs, kernel
 from streamflow.models.kernels.standard import HALF
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _gaussian(n, mean, spread, ring, head, window, grace, half, rows, x, here, y, good, may, out):  # type: ignore[no-untyped-def]
     root2 = sqrt(2.0)
     for i in range(len(rows)):
@@ -57,7 +56,7 @@ def _gaussian(n, mean, spread, ring, head, window, grace, half, rows, x, here, y
             spread[row] += (y[i] - before) * (y[i] - mean[row])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _deviation(n, mean, spread, half, rows, x, here, y, good, may, out):  # type: ignore[no-untyped-def]
     for i in range(len(rows)):
         row = rows[i]
@@ -124,7 +123,7 @@ class Gaussian(_OfTarget):
 
     def export(self, state: Fields, row: int, sensors: Sequence[str]) -> Any:
         """One device's scorer."""
-        out = anomaly.GaussianScorer(self.window or None, self.grace)
+        out: Any = anomaly.GaussianScorer(self.window or None, self.grace)
         inner = out.gaussian.obj if self.window else out.gaussian
         inner._var = self._export_var(state, row)
         if self.window:

@@ -8,20 +8,19 @@ from math import pow as power
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from river import preprocessing
 
 from streamflow.core.batch import Codes, Mask
 from streamflow.core.memory import Field
-from streamflow.models.kernels.base import Fields, Inputs, Transformer
+from streamflow.models.kernels.base import Fields, Inputs, Transformer, kernel
 
 HALF = 0.5
 """Handed to kernels at run time: a constant exponent would be compiled to a square root, which
 differs from CPython's `x ** 0.5` in the last bit."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _both(count, mean, var, with_std, half, rows, x, here, y, good, may, scored, learned):  # type: ignore[no-untyped-def]
     for i in range(len(rows)):
         row = rows[i]

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,9 +23,7 @@ from streamflow.engine.plain import from_plain, to_plain
 from streamflow.engine.shard import Shard
 from streamflow.engine.shardtree import held_by, held_count, pick, size, without
 from streamflow.engine.statedir import StateDir
-from streamflow.engine.store import Store
 from streamflow.engine.supervisor import open_state
-from streamflow.engine.wax import make_store
 from streamflow.errors import FlowError, StateError
 from streamflow.testing.streams import Stream, Tick, streams_for
 
@@ -86,7 +83,7 @@ def plain(tree: Any) -> Any:
 # The tree of a shard
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(stream=streams_for(FLOW), gone=st.sets(st.sampled_from("abcz"), min_size=1))
 def test_without_is_what_a_shard_does_itself(stream: Stream, gone: set[str]) -> None:
     shard = fed(stream.items)
@@ -98,7 +95,7 @@ def test_without_is_what_a_shard_does_itself(stream: Stream, gone: set[str]) -> 
     assert plain(Shard(FLOW.plan(), left).snapshot()) == plain(left)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(stream=streams_for(FLOW))
 def test_picked_one_by_one_the_devices_are_the_whole(stream: Stream) -> None:
     tree = fed(stream.items).snapshot()
@@ -131,94 +128,6 @@ def test_size_counts_what_is_there() -> None:
     fields = tree["steps"]["alert"]["columns"]
     assert size(fields) == 2 * (1 + 5 * 8)
     assert size([None, "abc", b"de", 7]) == 13
-
-
-# The store, while somebody writes to it
-
-
-KEYS = [str(key) for key in range(8)]
-
-
-def write_epoch(files: list[sqlite3.Connection], epoch: int) -> None:
-    """What Bytewax does at the end of an epoch, in its order."""
-    for key in KEYS:
-        with files[int(key) % len(files)] as file:
-            row = ("f.s", key, epoch, to_plain(epoch))
-            file.execute(
-                "insert into snaps (step_id, state_key, snap_epoch, ser_change) values (?,?,?,?)",
-                row,
-            )
-    with files[1] as file:
-        file.execute(
-            "insert or replace into fronts (ex_num, worker_index, worker_frontier) "
-            "values (0, 0, ?)", (epoch + 1,),
-        )  # fmt: skip
-    for number, file in enumerate(files):
-        with file:
-            file.execute(
-                "insert or replace into commits (part_index, commit_epoch) values (?, ?)",
-                (number, epoch),
-            )
-            file.execute("delete from snaps where snap_epoch < ?", (epoch,))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "recovery"
-    path.mkdir()
-    make_store(path, 4)
-    for part in path.iterdir():
-        with closing(sqlite3.connect(part)) as file:
-            file.execute("pragma journal_mode = wal")
-    with closing(sqlite3.connect(path / "part-0.sqlite3")) as file, file:
-        file.execute("insert into exs (ex_num, worker_count, resume_epoch) values (0, 1, 1)")
-    return path
-
-
-def test_a_store_is_read_and_copied_as_it_is_at_one_moment(folder: Path, tmp_path: Path) -> None:
-    done = threading.Event()
-    epochs = []
-
-    def write() -> None:
-        files = [sqlite3.connect(path) for path in sorted(folder.glob("*.sqlite3"))]
-        for file in files:
-            file.execute("pragma synchronous = off")
-        while not done.is_set():
-            epochs.append(len(epochs) + 1)
-            write_epoch(files, epochs[-1])
-        for file in files:
-            file.close()
-
-    store = Store(folder, "f")
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        while len(epochs) < 2:
-            done.wait(0.001)
-        seen = set()
-        for _ in range(100):
-            snaps = list(store.snaps())
-            assert [snap.key for snap in snaps] == KEYS
-            assert {snap.value for snap in snaps} == {snaps[0].epoch}
-            seen.add(snaps[0].epoch)
-        for number in range(10):
-            copy = tmp_path / str(number)
-            copy.mkdir()
-            store.copy(copy)
-            snaps = list(Store(copy, "f").snaps())
-            assert [snap.key for snap in snaps] == KEYS
-            assert {snap.value for snap in snaps} == {Store(copy, "f").resume_epoch() - 1}
-    finally:
-        done.set()
-        writer.join()
-    assert len(seen) > 10
-
-
-def test_files_that_do_not_fit_each_other_are_an_error(folder: Path) -> None:
-    with closing(sqlite3.connect(folder / "part-2.sqlite3")) as file, file:
-        file.execute("insert into commits (part_index, commit_epoch) values (2, 9)")
-    with pytest.raises(StateError, match="do not fit each other"):
-        list(Store(folder, "f").snaps())
 
 
 # Erasing what waits for delivery
@@ -265,7 +174,7 @@ def test_erasing_reaches_what_waits_for_delivery(tmp_path: Path) -> None:
             ("alerts", "0"): [None, [freeze(events), freeze(events[:1])]],
             ("letters", "0"): [None, [freeze(letters)]],
             ("nowhere", "0"): None,
-            ("csv", "0"): [[120, 7]],
+            ("csv", "0"): {"position": [120, 7], "snapshots": 3},
         },
     )
     done = erase(path, ["a", "pump-1"])
@@ -278,7 +187,7 @@ def test_erasing_reaches_what_waits_for_delivery(tmp_path: Path) -> None:
     (left,) = values["letters", "0"][1]
     blank = DeadLetter(ERASED.encode(), ERASED, "csv", "0", 7)
     assert thaw(left) == [blank, letters[1], blank]
-    assert values["csv", "0"] == [[120, 7]]
+    assert values["csv", "0"]["position"] == [120, 7]
     assert values["nowhere", "0"] is None
     assert unpack(values["_shards", "0"])["devices"] == ["b"]
     for part in path.rglob("*"):
@@ -338,6 +247,6 @@ def test_a_reader_that_keeps_old_bytes_alive_is_reported(
     with closing(connect(path / "recovery" / "part-0.sqlite3")) as reader:
         reader.execute("begin")
         reader.execute("select count(*) from snaps").fetchone()
-        with pytest.raises(StateError, match="is still in .*part-0.sqlite3-wal"):
+        with pytest.raises(StateError, match=r"is still in .*part-0\.sqlite3-wal"):
             erase(path, ["a"])
     assert unpack(stored(path)["_shards", "0"])["devices"] == ["b"]

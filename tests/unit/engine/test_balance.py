@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from streamflow.engine.balance import Balance
+
+
+def full() -> Balance:
+    return Balance(
+        received=10,
+        decoded=7,
+        dead=2,
+        redelivered=1,
+        readings=7,
+        created=2,
+        out=3,
+        merged=1,
+        held=1,
+        rejected=Counter({("map", "late"): 3, ("detect", "x"): 1}),
+        flagged=Counter({("t", "invalid"): 5}),
+    )
+
+
+def test_a_balance_adds_up_in_both_lines() -> None:
+    assert Balance().adds_up
+    assert full().adds_up
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["received", "decoded", "dead", "redelivered", "readings", "created", "out", "merged", "held"],
+)
+@pytest.mark.parametrize("by", [1, -1])
+def test_one_more_or_less_anywhere_is_noticed(field: str, by: int) -> None:
+    balance = full()
+    setattr(balance, field, getattr(balance, field) + by)
+    assert not balance.adds_up
+    assert balance.lines()[-1] == "THE BALANCE DOES NOT ADD UP"
+
+
+def test_a_rejected_reading_more_is_noticed() -> None:
+    balance = full()
+    balance.reject("map", "late")
+    assert not balance.adds_up
+
+
+def test_it_is_told_in_words_and_leaves_out_what_is_nothing() -> None:
+    assert full().lines() == [
+        "messages  10 received = 7 decoded + 2 dead + 1 again",
+        "readings  7 in + 2 created = 3 out + 1 merged + 4 rejected + 1 held",
+    ]
+    assert Balance().lines() == ["messages  0 received = 0 decoded", "readings  0 in = 0 out"]
+
+
+def test_shares_of_shards_add_up() -> None:
+    total = Balance()
+    for _ in range(2):
+        total.add(full())
+    assert (total.received, total.out, total.rejected["map", "late"]) == (20, 6, 6)
+    assert total.flagged == {("t", "invalid"): 10}
+    assert total.adds_up
+
+
+def test_adding_leaves_the_other_as_it_was() -> None:
+    other, total = full(), Balance()
+    total.add(other)
+    total.reject("map", "late")
+    assert other.rejected["map", "late"] == 3
+
+
+def test_it_survives_json() -> None:
+    tree: Any = json.loads(json.dumps(full().tree()))
+    assert Balance.from_tree(tree) == full()
+
+
+def test_a_tree_does_not_change_when_the_balance_does() -> None:
+    balance = full()
+    tree = balance.tree()
+    balance.reject("map", "late")
+    assert Balance.from_tree(tree) == full()
+
+
+def test_reasons_without_end_do_not_fill_memory_and_are_all_counted() -> None:
+    balance = Balance()
+    for i in range(1000):
+        balance.reject("map", f"value {i} is odd")
+    assert balance.rejected.total() == 1000
+    assert len(balance.rejected) < 200
+    assert balance.rejected["map", "other reasons"] > 800

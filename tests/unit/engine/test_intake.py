@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from streamflow import Batch, DeadLetter, Flow, Json, Message, Reader, Source
+from streamflow.core.clock import ManualClock
+from streamflow.engine.intake import LIMIT, Intake
+from streamflow.engine.local import replay
+from streamflow.errors import Backoff, EndOfStream, FlowError, NotConnected
+
+FLOW = Flow("test", sensors=["t"])
+
+
+def payload(i: int) -> bytes:
+    return b'{"device": "a", "time": %d, "t": %d}' % (i, i)
+
+
+@dataclass(frozen=True)
+class Ticks(Source):
+    """A simple source: a generator."""
+
+    n: int = 10
+    arrived: int | None = None
+
+    @property
+    def format(self) -> Json:
+        return Json()
+
+    def open(self, partition: str, position: Any) -> Iterator[Message | None]:
+        for i in range(position or 0, self.n):
+            if i == 5:
+                yield None
+            yield Message(payload(i), position=i + 1, arrived=self.arrived)
+
+
+def intake(source: Source, position: Any = None) -> Intake:
+    return Intake(source, FLOW.schema, "0", position, ManualClock())
+
+
+def test_a_generator_is_a_source_and_none_is_nothing_now() -> None:
+    open_ = intake(Ticks())
+    first, second = open_.poll(), open_.poll()
+    assert first is not None
+    assert second is not None
+    assert (first.received, second.received) == (5, 5)
+    with pytest.raises(EndOfStream):
+        open_.poll()
+
+
+def test_its_position_is_that_of_the_last_message() -> None:
+    open_ = intake(Ticks())
+    assert open_.reader.position() is None
+    open_.poll()
+    assert open_.reader.position() == 5
+    again = intake(Ticks(), 7).poll()
+    assert again is not None
+    assert again.batch is not None
+    assert again.batch["t"].tolist() == [7.0, 8.0, 9.0]
+
+
+def test_messages_that_say_when_they_arrived_come_one_by_one() -> None:
+    parcel = intake(Ticks(arrived=77)).poll()
+    assert parcel is not None
+    assert parcel.batch is not None
+    assert parcel.batch.arrived.tolist() == [77]
+
+
+def test_no_more_than_the_limit_comes_at_once() -> None:
+    open_ = intake(Ticks(LIMIT + 10), position=6)
+    parcel = open_.poll()
+    assert parcel is not None
+    assert parcel.received == LIMIT
+
+
+def test_an_empty_generator_has_ended() -> None:
+    with pytest.raises(EndOfStream):
+        intake(Ticks(0)).poll()
+    assert FLOW.replay(Ticks(0)).balance.received == 0
+
+
+@dataclass(frozen=True)
+class Formless(Ticks):
+    format: Any = None  # type: ignore[assignment]
+
+
+def test_messages_without_a_format_are_refused() -> None:
+    with pytest.raises(FlowError, match="source 'formless' gives messages, but names no format"):
+        intake(Formless()).poll()
+
+
+class Script(Reader):
+    """Does what it is told, poll by poll."""
+
+    def __init__(self, script: list[Any]) -> None:
+        self._script = iter(script)
+        self.closed = False
+
+    def poll(self, limit: int) -> Any:
+        got = next(self._script, EndOfStream("done"))
+        if isinstance(got, Exception):
+            raise got
+        return got
+
+    def position(self) -> Any:
+        return None
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass(frozen=True)
+class Scripted(Source):
+    reader: Script = field(kw_only=True)
+
+    def open(self, partition: str, position: Any) -> Reader:
+        return self.reader
+
+
+BATCH = Batch.of([{"device": "a", "time": 0, "t": 1.0}], ["t"])
+DEAD = DeadLetter(b"x", "too long", "scripted", "0", 3)
+
+
+def test_a_reader_may_give_batches_and_dead_letters_of_its_own() -> None:
+    result = FLOW.replay(Scripted(reader=Script([BATCH, DEAD, None, BATCH])))
+    assert len(result.rows) == 2
+    assert result.dead_letters == [DEAD]
+    balance = result.balance
+    assert (balance.received, balance.decoded, balance.dead) == (3, 2, 1)
+    assert balance.adds_up
+
+
+def test_a_broken_connection_is_tried_again_and_the_wait_is_kept() -> None:
+    clock = ManualClock()
+    script = [NotConnected("gone"), BATCH, Backoff(30), None, BATCH]
+    result = replay(FLOW.plan(), (Scripted(reader=Script(script)),), clock=clock)
+    assert len(result.rows) == 2
+    assert 31 < clock.now() / 1e9 < 31.1
+
+
+def test_readers_are_closed_at_the_end_and_after_a_failure() -> None:
+    good, bad = Script([BATCH]), Script([BATCH, RuntimeError("boom")])
+    FLOW.replay(Scripted(reader=good))
+    with pytest.raises(RuntimeError, match="boom"):
+        FLOW.replay(Scripted(reader=bad))
+    assert good.closed
+    assert bad.closed
+
+
+def test_progress_is_told() -> None:
+    told: list[tuple[float | None, int]] = []
+    FLOW.replay(Ticks(), progress=lambda fraction, readings: told.append((fraction, readings)))
+    assert told == [(None, 5), (None, 10)]
