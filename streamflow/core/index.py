@@ -14,6 +14,8 @@ NEVER = np.iinfo(np.int64).min
 """`Index.seen` of a device that was never heard of."""
 _VOCABULARIES = 16
 """Of so many vocabularies (one per source partition) the translation is remembered."""
+_ERASED = 100
+"""At least so many rows of erased devices wait before they are given to new ones."""
 
 
 @dataclass
@@ -23,17 +25,20 @@ class _Translation:
 
 
 class Index:
-    """Device name -> row. Rows of erased devices are given to new ones.
+    """Device name -> row, and when each row was last heard of (`seen`).
 
     `names` is the vocabulary of every batch inside the shard. It only grows while somebody may
-    look at it: erasing starts a new list, so that batches on their way out keep their names.
+    look at it: the rows of erased devices go to new ones only when there are many of them, in a
+    new list of names, so that batches on their way out keep theirs.
     """
 
     def __init__(self) -> None:
         self.names: list[str] = []
         self.seen = np.full(16, NEVER)
+        self._used = np.zeros(16, bool)
         self._row: dict[str, int] = {}
         self._free: list[int] = []
+        self._erased: list[int] = []
         self._known: OrderedDict[int, _Translation] = OrderedDict()
 
     def __len__(self) -> int:
@@ -45,23 +50,12 @@ class Index:
 
     def rows(self) -> Rows:
         """All rows in use, in order."""
-        return np.array(sorted(self._row.values()), np.intp)
+        return np.flatnonzero(self._used)
 
     def add(self, name: str) -> int:
         """The row of a device, new if need be."""
         row = self._row.get(name)
-        if row is None:
-            if self._free:
-                row = self._free.pop()
-                self.names[row] = name
-            else:
-                row = len(self.names)
-                self.names.append(name)
-            self._row[name] = row
-            if row >= len(self.seen):
-                self.seen = np.concatenate([self.seen, np.full(len(self.seen), NEVER)])
-            self.seen[row] = NEVER
-        return row
+        return self._new(name) if row is None else row
 
     def locate(self, batch: Batch) -> tuple[Codes, list[int]]:
         """The row of each reading, int32[n], and the rows of devices not known before."""
@@ -73,37 +67,65 @@ class Index:
             if len(self._known) > _VOCABULARIES:
                 self._known.popitem(last=False)
         elif len(known.rows) < len(batch.devices):
-            room = np.full(2 * len(batch.devices), -1, np.int32)
+            room = np.full(len(batch.devices) * 5 // 4, -1, np.int32)
             room[: len(known.rows)] = known.rows
             known.rows = room
         rows = known.rows[batch.device]
+        missing = (rows < 0) | ~self._used[rows]
+        if not missing.any():
+            return rows, []
+        codes = list(dict.fromkeys(batch.device[missing].tolist()))
+        found: list[int] = []
         new: list[int] = []
-        missing = rows < 0
-        if missing.any():
-            before = len(self._row)
-            for code in dict.fromkeys(batch.device[missing].tolist()):
-                row = self.add(batch.devices[code])
-                known.rows[code] = row
-                if len(self._row) > before:
-                    before = len(self._row)
-                    new.append(row)
-            rows = known.rows[batch.device]
-        return rows, new
+        for code in codes:
+            name = batch.devices[code]
+            row = self._row.get(name)
+            if row is None:
+                row = self._new(name)
+                new.append(row)
+            found.append(row)
+        known.rows[codes] = found
+        return known.rows[batch.device], new
 
     def erase(self, rows: Sequence[int]) -> None:
         """Forget devices by row."""
-        self.names = self.names.copy()
         for row in rows:
             del self._row[self.names[row]]
-            self.names[row] = ""
-            self.seen[row] = NEVER
-        self._free.extend(sorted(rows, reverse=True))
-        self._known.clear()
+        self._used[rows] = False
+        self.seen[rows] = NEVER
+        self._erased += rows
+        if len(self._erased) > max(_ERASED, len(self._row) // 8):
+            self.names = self.names.copy()
+            for row in self._erased:
+                self.names[row] = ""
+            self._free = sorted([*self._free, *self._erased], reverse=True)
+            self._erased = []
+            self._known.clear()
 
     def restore(self, names: Sequence[str], seen: Sequence[int]) -> None:
         """Start over with these devices, row i being `names[i]`."""
         self.__init__()  # type: ignore[misc]
         self.names = list(names)
-        self._row = {name: row for row, name in enumerate(names)}
-        self.seen = np.full(max(16, len(names)), NEVER)
-        self.seen[: len(names)] = seen
+        self._row = dict(zip(self.names, range(len(self.names)), strict=True))
+        self._make_room(len(self.names))
+        self._used[: len(self.names)] = True
+        self.seen[: len(self.names)] = seen
+
+    def _new(self, name: str) -> int:
+        if self._free:
+            row = self._free.pop()
+            self.names[row] = name
+        else:
+            row = len(self.names)
+            self.names.append(name)
+            if row >= len(self.seen):
+                self._make_room(row + 1)
+        self._row[name] = row
+        self._used[row] = True
+        return row
+
+    def _make_room(self, rows: int) -> None:
+        room = max(rows, 2 * len(self.seen))
+        seen, used = np.full(room, NEVER), np.zeros(room, bool)
+        seen[: len(self.seen)], used[: len(self._used)] = self.seen, self._used
+        self.seen, self._used = seen, used

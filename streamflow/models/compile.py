@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from river import anomaly, compose, preprocessing, stats
 from river.base import AnomalyFilter
 
@@ -20,9 +19,8 @@ from streamflow.models.kernels.max_abs import MaxAbs
 from streamflow.models.kernels.min_max import MinMax
 from streamflow.models.kernels.moments import Deviation, Gaussian
 from streamflow.models.kernels.standard import Standard
+from streamflow.models.learning import Decides
 
-Decides = Callable[[NDArray[np.intp], Values], Mask]
-"""Which of these readings, with these scores, may be learned."""
 MOST_SENSORS = 62
 """Which sensors a reading has is kept as bits of an int64."""
 

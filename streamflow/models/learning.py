@@ -10,11 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from streamflow.core.batch import Batch, Mask
+from streamflow.core.batch import Batch, Codes, Mask, Rows, Values
 from streamflow.core.expr import Expr, parse
+from streamflow.core.state import State
 from streamflow.errors import FlowError
 
-_COMPARE: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
+Decides = Callable[[Rows, Values], Mask]
+"""Which of these readings, with these scores, may be learned; no two are of one device."""
+
+_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
     ast.Lt: operator.lt,
@@ -48,6 +52,19 @@ class Gate:
             raise FlowError("a gate's resume and limit are numbers of readings, at least 1")
 
 
+def gate_opens(gate: Gate, state: State, rows: Codes, alarm: Mask) -> Mask:
+    """Whether each of these devices, no two alike, may learn the reading that alarms or not.
+
+    State: `calm`, readings in a row without alarm, up to `resume`; `gated`, readings in a row
+    that were not learned.
+    """
+    calm = np.where(alarm, 0, np.minimum(state["calm"][rows] + 1, gate.resume))
+    at_ease = calm >= gate.resume
+    gated = np.where(at_ease, 0, np.minimum(state["gated"][rows] + 1, gate.limit + 1))
+    state["calm"][rows], state["gated"][rows] = calm, gated
+    return at_ease | (gated > gate.limit)
+
+
 @dataclass(frozen=True)
 class Condition:
     """A condition on upstream columns and on the score of the very reading it is asked for.
@@ -57,7 +74,7 @@ class Condition:
     """
 
     upstream: tuple[Expr, ...]
-    limits: tuple[tuple[Callable[[float, float], bool], float], ...]
+    limits: tuple[tuple[Callable[[Any, Any], Any], float], ...]
 
     def mask(self, batch: Batch) -> Mask:
         """Where the upstream part holds."""
@@ -66,9 +83,12 @@ class Condition:
             out = out & part.mask(batch)
         return out
 
-    def holds(self, score: float) -> bool:
-        """Whether the score's part holds."""
-        return all(compare(score, limit) for compare, limit in self.limits)
+    def holds(self, scores: Values) -> Mask:
+        """Where the score's part holds."""
+        out: Mask = np.ones(len(scores), bool)
+        for compare, limit in self.limits:
+            out &= compare(scores, limit)
+        return out
 
 
 def condition(
@@ -76,8 +96,10 @@ def condition(
 ) -> Condition:
     """Split an expression into its upstream part and its comparisons of the score.
 
-    >>> condition("detect", "learn", "score < 0.9 and t > 0", "score", ["t"], []).holds(0.95)
-    False
+    >>> condition("detect", "learn", "score < 0.9 and t > 0", "score", ["t"], []).holds(
+    ...     np.array([0.5, 0.95])
+    ... )
+    array([ True, False])
     """
     parse(text).check(step, key, [*columns, score], tags)
     tree: Any = ast.parse(text.strip(), mode="eval").body

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from river.base import AnomalyFilter, Base, DriftDetector, SupervisedAnomalyDetector
 from river.compose import Pipeline
 
-from streamflow.core.batch import Batch, Values
+from streamflow.core.batch import Batch, Mask, Values
 from streamflow.core.faults import Faults
 from streamflow.core.state import State
 from streamflow.errors import FlowError
 from streamflow.models.codec import RiverCodec
-
-Learns = Callable[[int, float], bool]
-"""Whether reading i, which has this score, may be learned."""
+from streamflow.models.learning import Decides
 
 
 def final(estimator: Any) -> Any:
@@ -106,9 +104,11 @@ def score_and_learn(
     target: str | None,
     batch: Batch,
     state: State,
-    learns: Learns | None,
+    may: Mask,
+    decides: Decides | None,
 ) -> tuple[Values, Faults]:
-    """Score each reading, then let its device's model learn it if it may (None: always).
+    """Score each reading, then let its model learn it if `may` and, given its score, `decides`
+    allow it.
 
     A missing value is an absent key. What is not good is scored but not learned. A reading with
     no value at all has no score. An exception of the model leaves no score and is returned
@@ -120,7 +120,7 @@ def score_and_learn(
     seen = list(_readings(batch, names, good=False))
     good = list(_readings(batch, names, good=True)) if _any_flag(batch, names) else seen
     models = state.objects
-    for i, row in enumerate(batch.device.tolist()):
+    for i, (row, allowed) in enumerate(zip(batch.device.tolist(), may.tolist(), strict=True)):
         x = seen[i]
         y = x.pop(target, None) if target else None
         if (target is not None and y is None) or (target is None and not x):
@@ -130,7 +130,9 @@ def score_and_learn(
             model = models[row] = estimator.clone()
         try:
             scores[i] = score = model.score_one(x) if target is None else model.score_one(x, y)
-            if learns is not None and not learns(i, score):
+            if decides is not None:
+                allowed = decides(np.array([i]), np.array([score]))[0] and allowed
+            if not allowed:
                 continue
             known = good[i]
             if target is None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from streamflow.core.batch import Batch
+from streamflow.core.batch import Batch, Mask, Rows, Values
 from streamflow.core.memory import Field, Memory
 from streamflow.core.schema import Schema
 from streamflow.core.stage import Stage
 from streamflow.core.state import State
-from streamflow.models.learning import Condition, Gate, condition
+from streamflow.models.learning import Condition, Decides, Gate, condition, gate_opens
+
+if TYPE_CHECKING:
+    from streamflow.models.compile import Compiled
 
 
 @dataclass(frozen=True)
@@ -78,28 +81,51 @@ class Detect(Stage):
         return (*self.sensors, *([self.target] if self.target else []), *looked_at)
 
     @cached_property
+    def model(self) -> Compiled | None:
+        """The estimator's kernels; None if it runs reading by reading, for the reason `slow`."""
+        return self._compiled[0]
+
+    @property
+    def slow(self) -> str:
+        """Why it runs reading by reading; empty if it is compiled."""
+        return self._compiled[1]
+
+    @cached_property
+    def _compiled(self) -> tuple[Compiled | None, str]:
+        from streamflow.models.compile import CannotCompileError, compile_detector
+
+        try:
+            return compile_detector(self.estimator, self.sensors, self.target), ""
+        except CannotCompileError as error:
+            return None, str(error)
+
+    @cached_property
     def memory(self) -> Memory:
-        """A model per device, and the gate."""
+        """The kernels' state, or a River object, per device; and the gate."""
         from streamflow.models.codec import RiverCodec
 
-        fields = {}
+        fields = dict(self.model.fields) if self.model else {}
         if self.gate:
-            fields = {"calm": Field(np.int32, self.gate.resume), "gated": Field(np.int32)}
-        return Memory(fields, codec=RiverCodec())
+            fields["calm"] = Field(np.int32, self.gate.resume)
+            fields["gated"] = Field(np.int32)
+        return Memory(fields, codec=None if self.model else RiverCodec())
 
     @property
     def bytes_per_device(self) -> int:
-        """The model's size after its first reading, as it is saved, and the gate."""
+        """The state's size, a River object's after its first reading as it is saved."""
         from streamflow.models.record import detector_bytes
 
-        model = detector_bytes(self.estimator, self.sensors, self.target)
-        return model + self.memory.bytes_per_device
+        own = self.memory.bytes_per_device
+        return (
+            own if self.model else own + detector_bytes(self.estimator, self.sensors, self.target)
+        )
 
     def warnings(self) -> Sequence[str]:
         """What River's detector makes a user stumble over."""
         from streamflow.models.record import warnings
 
-        return list(warnings(self.estimator))
+        slow = f"{self.slow}: it runs reading by reading, in River" if self.slow else ""
+        return [*warnings(self.estimator), *([slow] if slow else [])]
 
     def bind(self, schema: Schema) -> Self:
         """Check the estimator and the conditions; choose the sensors."""
@@ -120,39 +146,39 @@ class Detect(Stage):
             object.__setattr__(bound, "_gate", gate)
         return bound
 
+    def on_devices(self, names: Sequence[str], rows: Sequence[int], state: State) -> None:
+        """Fill what follows from the kernels' state."""
+        if self.model:
+            self.model.on_devices(state, rows)
+
     def on_batch(self, batch: Batch, state: State) -> Batch:
-        """Score, then learn, reading by reading."""
+        """Score, then learn, reading by reading in effect."""
         from streamflow.models.record import score_and_learn
 
-        always = self.learn is True and self.gate is None
         may = np.full(len(batch), self.learn is not False)
         if self._learn:
             may &= self._learn.mask(batch)
-        alarming = self._gate.mask(batch) if self._gate else may
-
-        def learns(i: int, score: float) -> bool:
-            allowed = bool(may[i]) and (self._learn is None or self._learn.holds(score))
-            if self.gate is None or self._gate is None:
-                return allowed
-            row = batch.device[i]
-            alarm = bool(alarming[i]) and self._gate.holds(score)
-            return self._gate_opens(state, row, alarm, self.gate) and allowed
-
+        decides = self._decides(batch, state)
+        if self.model:
+            scores = self.model.run(batch, state, may, decides)
+            return batch.with_columns({self.adds[0]: scores})
         scores, faults = score_and_learn(
-            self.estimator,
-            self.sensors,
-            self.target,
-            batch,
-            state,
-            None if always else learns,
+            self.estimator, self.sensors, self.target, batch, state, may, decides
         )
         return faults.reject(batch.with_columns({self.adds[0]: scores}))
 
-    def _gate_opens(self, state: State, row: int, alarm: bool, gate: Gate) -> bool:
-        calm, gated = state["calm"], state["gated"]
-        calm[row] = 0 if alarm else min(calm[row] + 1, gate.resume)
-        if calm[row] >= gate.resume:
-            gated[row] = 0
-            return True
-        gated[row] = min(gated[row] + 1, gate.limit + 1)
-        return bool(gated[row] > gate.limit)
+    def _decides(self, batch: Batch, state: State) -> Decides | None:
+        """What of learning depends on a reading's own score."""
+        learn, gate = self._learn, self._gate
+        if gate is None and (learn is None or not learn.limits):
+            return None
+        alarming = gate.mask(batch) if gate else None
+
+        def decides(at: Rows, scores: Values) -> Mask:
+            allowed = learn.holds(scores) if learn else np.ones(len(at), bool)
+            if gate is None or alarming is None or self.gate is None:
+                return allowed
+            alarm = alarming[at] & gate.holds(scores)
+            return allowed & gate_opens(self.gate, state, batch.device[at], alarm)
+
+        return decides

@@ -34,7 +34,7 @@ ROWS = [
 )
 def test_firings_are_what_really_running_with_that_threshold_gives(alert: Alert) -> None:
     firings = (FLOW | alert).replay(ROWS).firings()
-    assert len(set(firings.values())) > 3
+    assert len(set(firings.values())) >= 3
     sign = ">=" if ">=" in alert.when else ">"
     for threshold, count in firings.items():
         varied = replace(alert, when=f"t {sign} {threshold!r}")
@@ -64,7 +64,7 @@ def test_firings_without_values() -> None:
 
 @pytest.mark.parametrize("when", ["t > p", "t > 1 and p > 0", "abs(t) > 1", "t < 1", "missing(t)"])
 def test_a_condition_without_a_threshold_to_vary_is_said(when: str) -> None:
-    with pytest.raises(FlowError, match="cannot vary the threshold of .* not column > number"):
+    with pytest.raises(FlowError, match=r"cannot vary the threshold of .* not column > number"):
         (FLOW | Alert(when)).replay(ROWS).firings()
 
 
@@ -97,7 +97,7 @@ def page(flow: Flow, path: Path, **labels: object) -> str:
 )
 def test_any_flow_has_a_page(flow: Flow, tmp_path: Path) -> None:
     text = page(flow, tmp_path)
-    assert text.startswith("<!doctype html>") or text.startswith("<!DOCTYPE html>")
+    assert text.lower().startswith("<!doctype html>")
     assert not re.search(r"""(src|href)\s*=\s*["']?https?:""", text)
 
 

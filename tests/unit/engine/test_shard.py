@@ -57,8 +57,9 @@ def none_of(batch: Batch) -> Batch:
 def test_a_stage_that_loses_or_invents_readings_without_saying_so_is_named(
     give: Give, workers: int
 ) -> None:
+    flow = Flow("test", sensors=["t"], shards=1)
     with pytest.raises(StageError) as error:
-        (FLOW | giving(give)).replay(ROWS, workers=workers)
+        (flow | giving(give)).replay(ROWS, workers=workers)
     assert error.value.step == "own"
     assert "was given 5 readings and gave back" in str(error.value)
     assert "reject them" in str(error.value)
