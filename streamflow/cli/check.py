@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from pathlib import Path
 
 from streamflow.cli.output import print_json
 from streamflow.errors import FlowError
@@ -16,6 +17,8 @@ EXAMPLE = "streamflow check machines.py"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("flow", metavar="FLOW", help="machines.py, machines.py:flow or module:flow")
+    where = "the state directory it is meant to run with"
+    parser.add_argument("--state", type=Path, metavar="DIR", help=where)
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
@@ -29,7 +32,7 @@ def main(options: argparse.Namespace) -> int:
     except FlowError as error:
         name, report = options.flow, Report([Finding("error", options.flow, str(error))], [], {})
     else:
-        name, report = flow.name, check(flow)
+        name, report = flow.name, check(flow, options.state)
     if options.json:
         print_json({"flow": name, "ok": report.ok, **dataclasses.asdict(report)})
         return 0 if report.ok else 2

@@ -192,7 +192,7 @@ class Batch:
             where[:] = False
             where[[i for i, why in reasons.items() if why == reason]] = True
             batch = batch.reject(where, reason)
-        if reasons and tracebacks:
+        if reasons and any(tracebacks):
             batch = batch.replace(tags={**batch.tags, "traceback": Words.of(tracebacks)})
         return batch
 

@@ -145,7 +145,7 @@ class Source(ABC):
 
     @property
     def format(self) -> Format | None:
-        """How its messages are decoded; None if its readers give batches."""
+        """How its messages are decoded; None is JSON. Not asked where its readers give batches."""
         return None
 
     @property

@@ -52,6 +52,12 @@ class Index:
         """All rows in use, in order."""
         return np.flatnonzero(self._used)
 
+    def devices(self) -> list[str]:
+        """The names of `rows()`."""
+        if len(self._row) == len(self.names):
+            return self.names.copy()
+        return [self.names[row] for row in self.rows().tolist()]
+
     def add(self, name: str) -> int:
         """The row of a device, new if need be."""
         row = self._row.get(name)

@@ -36,7 +36,7 @@ class Table:
                 new[: len(old)] = old
                 self.columns[name] = new
 
-    def erase(self, rows: Sequence[int]) -> None:
+    def erase(self, rows: Rows) -> None:
         """Back to the defaults."""
         for name, spec in self.memory.fields.items():
             self.columns[name][rows] = spec.make(1)[0]
@@ -48,6 +48,9 @@ class Table:
 
     def restore(self, step: str, saved: Columns, version: int, rows: int) -> None:
         """Take over saved columns, upgraded to this version of the memory."""
+        if version < self.memory.version:
+            # An upgrade may write into what it is given.
+            saved = {name: column.copy() for name, column in saved.items()}
         for old in range(version, self.memory.version):
             if old not in self.memory.upgrades:
                 raise StateError(f"step {step!r}: no upgrade from state version {old} to {old + 1}")
@@ -127,26 +130,24 @@ class State:
 
     def erase(self, rows: Sequence[int]) -> int:
         """Forget devices, as the index has; the number of their readings that were held."""
-        self.table.erase(rows)
-        for row in rows:
-            self.objects.pop(row, None)
+        erased = np.asarray(rows, np.intp)
+        self.table.erase(erased)
+        if self.objects:
+            for row in rows:
+                self.objects.pop(row, None)
         if self.held is None:
             return 0
-        # The index has begun a new list of names; held readings must go by the same as new ones.
+        # The index may have a new list of names; held readings must go by the same as new ones.
         self.held = replace(self.held, devices=self.index.names)
-        gone = self.release(np.isin(self.held.device, rows))
+        gone = self.release(np.isin(self.held.device, erased))
         return 0 if gone is None else len(gone)
 
     def snapshot(self, rows: Rows) -> Tree:
         """Everything remembered, renumbered so that `rows[i]` becomes row i."""
-        number = {int(row): i for i, row in enumerate(rows)}
+        rank = np.zeros(len(self.index.names), np.int32)
+        rank[rows] = np.arange(len(rows), dtype=np.int32)
         codec = self.memory.codec
-        kept = sorted((number[row], thing) for row, thing in self.objects.items()) if codec else []
-        held = None
-        if self.held is not None:
-            rank = np.zeros(len(self.index.names), np.int32)
-            rank[rows] = np.arange(len(rows), dtype=np.int32)
-            held = batch_to_tree(self.held, rank)
+        kept = sorted((int(rank[row]), thing) for row, thing in self.objects.items()) if codec else []
         return {
             "version": self.memory.version,
             "columns": self.table.snapshot(rows),
@@ -155,11 +156,11 @@ class State:
                 "rows": [row for row, _ in kept],
                 "data": [codec.dump(thing) for _, thing in kept] if codec else [],
             },
-            "held": held,
+            "held": None if self.held is None else batch_to_tree(self.held, rank),
         }
 
     def restore(self, saved: Tree) -> None:
-        """Take over a snapshot; the index has been restored before."""
+        """Take over a snapshot, by copying; the index has been restored before."""
         self.table.restore(self.step, saved["columns"], saved["version"], len(self.index.names))
         objects = saved["objects"]
         if objects["rows"]:
@@ -172,7 +173,8 @@ class State:
             pairs = zip(objects["rows"], objects["data"], strict=True)
             self.objects = {row: load(data, version) for row, data in pairs}
         if saved["held"] is not None:
-            self.held = batch_from_tree(saved["held"], self.index.names)
+            held = batch_from_tree(saved["held"], self.index.names)
+            self.held = held.take(np.arange(len(held)))
 
     def bytes(self) -> int:
         """Bytes of its arrays in memory."""

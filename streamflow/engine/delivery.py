@@ -25,7 +25,7 @@ class Delivery:
     """
 
     def __init__(self, sink: Sink, saved: Any) -> None:
-        self._late = sink.deliver == "durable"
+        self.late = sink.deliver == "durable"
         resume, waiting = saved or (None, [])
         self._writer = sink.open(resume)
         self._waiting: list[Item] = []
@@ -39,7 +39,7 @@ class Delivery:
         for item in items:
             if isinstance(item, str):
                 continue
-            if self._late:
+            if self.late:
                 self._waiting.append(item)
             else:
                 self._writer.write(item)
@@ -50,11 +50,12 @@ class Delivery:
         self._snapped, self._waiting = self._waiting, []
         return [self._writer.snapshot(), [freeze(item) for item in self._snapped]]
 
-    def close(self) -> None:
-        """The flow ends in good order; its last snapshot is taken and will be durable."""
-        self._settle()
-        for item in self._waiting:
-            self._give(item)
+    def close(self, *, failed: bool = False) -> None:
+        """Let go. Late items are written, unless the flow has failed: they may not be durable."""
+        if not failed:
+            self._settle()
+            for item in self._waiting:
+                self._give(item)
         self._writer.close()
 
     def _settle(self) -> None:

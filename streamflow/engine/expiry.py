@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from streamflow.core.batch import Batch, Codes, Times
+from streamflow.core.batch import Batch, Codes, Mask, Rows, Times
 from streamflow.core.index import NEVER, Index
 
 
-def first_return(batch: Batch, rows: Codes, seen: Times, ttl: int) -> int | None:
-    """The first reading whose device had been silent for more than `ttl` ns, if there is one.
+class Returns(NamedTuple):
+    """Readings after a long silence, in order: where they are, which are a device's first here."""
+
+    at: Rows
+    first: Mask
+
+
+def returns(batch: Batch, rows: Codes, seen: Times, ttl: int) -> Returns | None:
+    """The readings whose device had been silent for more than `ttl` ns, if there are any.
 
     `rows` are the devices' rows, `seen` when each row was last heard of.
     """
+    arrived, heard = batch.arrived, seen[rows]
+    heard = np.where(heard == NEVER, arrived, heard)
+    if arrived.max() - min(heard.min(), arrived.min()) <= ttl:
+        return None
     order = np.argsort(rows, kind="stable")
-    device, arrived = rows[order], batch.arrived[order]
-    before = np.empty_like(arrived)
-    before[1:] = arrived[:-1]
+    device, arrived = rows[order], arrived[order]
     first = np.ones(len(order), bool)
     first[1:] = device[1:] != device[:-1]
-    before[first] = seen[device[first]]
-    before = np.where(before == NEVER, arrived, before)
-    late = order[arrived - before > ttl]
-    return int(late.min()) if len(late) else None
+    before = np.empty_like(arrived)
+    before[1:] = arrived[:-1]
+    before[first] = heard[order][first]
+    late = np.flatnonzero(arrived - before > ttl)
+    late = late[np.argsort(order[late])]
+    return Returns(order[late], first[late]) if len(late) else None
 
 
 def silent(index: Index, now: int, ttl: int) -> list[str]:
     """The devices not heard of since `now - ttl`."""
-    rows = index.rows()
-    seen = index.seen[rows]
-    return [index.names[row] for row in rows[(seen != NEVER) & (seen < now - ttl)]]
+    seen = index.seen[: len(index.names)]
+    rows = np.flatnonzero((seen != NEVER) & (seen < now - ttl))
+    return [index.names[row] for row in rows.tolist()]

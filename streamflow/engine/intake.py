@@ -20,7 +20,8 @@ from streamflow.core.connect import (
 )
 from streamflow.core.schema import Schema
 from streamflow.engine.pace import Paced
-from streamflow.errors import EndOfStream, FlowError
+from streamflow.errors import EndOfStream
+from streamflow.formats.json import Json
 
 LIMIT = 4096
 """The most messages in a batch. What is there is taken; nothing waits for a batch to fill."""
@@ -64,8 +65,6 @@ class Intake:
             return Parcel(len(got), len(got), got)
         if isinstance(got, DeadLetter):
             return Parcel(1, 0, None, [got])
-        if self._decoder is None:
-            raise FlowError(f"source {self._source.step!r} gives messages, but names no format")
         dead: dict[int, DeadLetter] = {}
 
         def lost(i: int, reason: str, byte: int | None = None) -> None:
@@ -84,8 +83,8 @@ def _open(source: Source, partition: str, position: Position) -> Reader:
     return opened if isinstance(opened, Reader) else _Generated(opened, position)
 
 
-def _decoder(source: Source, schema: Schema) -> Decoder | None:
-    return source.format.decoder(schema) if source.format else None
+def _decoder(source: Source, schema: Schema) -> Decoder:
+    return (source.format or Json()).decoder(schema)
 
 
 class _Generated(Reader):

@@ -11,6 +11,7 @@ from typing import Any
 from streamflow.core.clock import Clock, SystemClock
 from streamflow.core.connect import DeadLetter, Reader
 from streamflow.engine.balance import Balance
+from streamflow.engine.delivery import Delivery
 from streamflow.engine.intake import Parcel
 from streamflow.engine.local import Progress
 from streamflow.engine.plan import Plan
@@ -64,6 +65,8 @@ class Job:
     arrival_waits: deque[int] = field(default_factory=lambda: deque(maxlen=10_000))
     """How long each parcel took from poll to output, ns; emptied by who reads it."""
     readings: int = 0
+    late: list[Delivery] = field(default_factory=list)
+    """Sinks that have been closed and still wait for their last epoch to be durable."""
     _workers: dict[int, int] = field(default_factory=dict)
     _worker_of: dict[int, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -111,6 +114,11 @@ class Job:
             self.last_commit = self.clock.monotonic()
             self.epochs += 1
             self.commit_waits.append(wait)
+
+    def close_late(self, *, failed: bool = False) -> None:
+        """The flow has ended and all is durable, or it has failed."""
+        for delivery in self.late:
+            delivery.close(failed=failed)
 
     def balance(self) -> Balance:
         """The sum over this process's shards."""

@@ -81,7 +81,10 @@ def plan(
     for part in parts:
         if isinstance(part, Source):
             if steps or taps:
-                raise FlowError(f"source {part.step!r} comes after a stage; sources come first")
+                raise FlowError(
+                    f"source {part.step!r} comes after a stage; sources come first, "
+                    f'and a sink says what it takes, as in of="rows"'
+                )
             sources.append(part)
         elif isinstance(part, Sink):
             tap = _tap(part, here)

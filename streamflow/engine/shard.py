@@ -17,7 +17,7 @@ from streamflow.core.quality import Quality
 from streamflow.core.stage import Output, Stage
 from streamflow.core.state import State
 from streamflow.engine.balance import Balance
-from streamflow.engine.expiry import first_return, silent
+from streamflow.engine.expiry import Returns, returns, silent
 from streamflow.engine.intake import Parcel
 from streamflow.engine.plan import Plan, Tap
 from streamflow.errors import StageError, StateError, StreamflowError
@@ -70,6 +70,7 @@ class Shard:
         self._seen: dict[str, int] = {}
         self.spent: dict[str, int] = dict.fromkeys(self.states, 0)
         self._ticking = any(type(s).on_tick is not Stage.on_tick for s in plan.stages)
+        self._greeting = [s for s in plan.stages if type(s).on_devices is not Stage.on_devices]
         if saved is not None:
             self._restore(saved)
 
@@ -89,16 +90,15 @@ class Shard:
             rows, new = self.index.locate(batch)
             if new:
                 self._welcome(new)
-            ttl, cut = self.plan.ttl, None
-            if ttl is not None:
-                cut = first_return(batch, rows, self.index.seen, ttl)
-            if cut == 0:
-                # What was due in the silence comes before its end, as with a tick in between.
-                self.now = max(self.now, int(batch.arrived[0]))
-                self._tick(outcome)
-                self.erase([batch.name(0)], "expired")
-                continue
-            here, rest = (batch, None) if cut is None else batch.cut(cut)
+            back, cut = None, 0
+            if self.plan.ttl is not None:
+                back = returns(batch, rows, self.index.seen, self.plan.ttl)
+            if back is not None:
+                cut = int(back.at[0])
+                if cut == 0:
+                    self._expire(batch, back, outcome)
+                    continue
+            here, rest = batch.cut(cut) if cut else (batch, None)
             rows = rows[: len(here)]
             self.index.seen[rows] = here.arrived
             self.now = max(self.now, int(here.arrived.max()))
@@ -137,11 +137,21 @@ class Shard:
                 if gone:
                     self.balance.reject(state.step, reason, gone)
 
+    def _expire(self, batch: Batch, back: Returns, outcome: Outcome) -> None:
+        """Forget devices before they come back, the first of them with the next reading."""
+        # What was due in the silence comes before its end, as with a tick in between.
+        self.now = max(self.now, int(batch.arrived[0]))
+        self._tick(outcome)
+        # All at once, as far as no time passes that other devices have not come to.
+        now = batch.arrived[back.at] == batch.arrived[0] if self._ticking else True
+        gone = back.at[back.first & now]
+        self.erase([batch.name(i) for i in gone.tolist()], "expired")
+
     def snapshot(self) -> dict[str, Any]:
         """Everything, as plain dicts, lists, strings, numbers, bytes and arrays."""
         rows = self.index.rows()
         return {
-            "devices": [self.index.names[row] for row in rows],
+            "devices": self.index.devices(),
             "seen": self.index.seen[rows],
             "now": int(self.now),
             "balance": self.balance.tree(),
@@ -159,18 +169,17 @@ class Shard:
         self.index.restore(saved["devices"], saved["seen"])
         self.now = saved["now"]
         self.balance = Balance.from_tree(saved["balance"])
-        for state in self.states.values():
-            state.table.grow(len(self.index.names))
         for step, tree in saved["steps"].items():
             self.states[step].restore(tree)
         self._welcome(range(len(self.index.names)))
 
     def _welcome(self, rows: Sequence[int]) -> None:
-        names = [self.index.names[row] for row in rows]
-        for stage in self.plan.stages:
-            state = self.states[stage.step]
+        for state in self.states.values():
             state.table.grow(len(self.index.names))
-            stage.on_devices(names, rows, state)
+        if self._greeting:
+            names = [self.index.names[row] for row in rows]
+            for stage in self._greeting:
+                stage.on_devices(names, rows, self.states[stage.step])
 
     def _tick(self, outcome: Outcome) -> None:
         if not self._ticking:

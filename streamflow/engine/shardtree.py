@@ -20,6 +20,9 @@ from streamflow.core.state import Tree
 from streamflow.engine.balance import Balance
 from streamflow.errors import FlowError
 
+_MANY = 5000
+"""Among more names than this nobody looks for one that is alike: it takes too long."""
+
 
 def pick(tree: Tree, rows: Sequence[int]) -> Tree:
     """The tree with these devices only, renumbered; the balance stays that of all."""
@@ -100,7 +103,7 @@ def unknown(folder: Path, device: str, known: Collection[str]) -> FlowError:
     >>> print(unknown(Path("state"), "pump1", ["pump-1", "fan"]))
     state does not remember device 'pump1'; did you mean 'pump-1'?
     """
-    close = get_close_matches(device, known, 1)
+    close = get_close_matches(device, known if len(known) <= _MANY else [], 1)
     if close:
         hint = f"did you mean {close[0]!r}?"
     elif known:

@@ -6,6 +6,7 @@ holding all stages of a shard -> sinks. Items are parcels and batches, never rea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -36,6 +37,7 @@ from streamflow.engine.statedir import SHARDS_STEP
 from streamflow.errors import Backoff, EndOfStream, NotConnected, StateError, StreamflowError
 
 Addressed = tuple[str, Any]
+_SQLITE = re.compile(r'SqliteFailure\(.*Some\("(.*)"\)')
 TICK = 1.0
 """Seconds between two ticks of a shard that has live input."""
 
@@ -68,12 +70,19 @@ def execute(job: Job, *, workers: int = 1, place: Place | None = None) -> Balanc
             recovery_config=recovery,
         )
     except Exception as error:
+        job.close_late(failed=True)
         cause = _cause(error)
         if cause is not None:
             raise cause from error
-        if recovery and isinstance(error, RuntimeError):
-            raise StateError(f"the recovery store in {job.state} failed: {error}") from error
+        # What user code raised is the cause of what Bytewax raises; its own panics have none.
+        if job.state and isinstance(error, RuntimeError) and error.__cause__ is None:
+            said = _SQLITE.search(str(error))
+            raise StateError(
+                f"the recovery store in {job.state.path} failed: {said[1] if said else error}. "
+                f"What was durable is so still; once this is mended, start again to go on"
+            ) from error
         raise
+    job.close_late()
     return job.balance()
 
 
@@ -106,10 +115,10 @@ def _dataflow(job: Job) -> Dataflow:
     out = op.stateful_batch(SHARDS_STEP, merged, lambda saved: _ShardLogic(job, saved))
     for number, tap in enumerate(plan.taps):
         mine = op.flat_map(f"_to_{tap.sink.step}", out, _Pick(number))
-        op.output(tap.sink.step, mine, _Sink(tap))
+        op.output(tap.sink.step, mine, _Sink(job, tap))
     if not plan.taps:
         nothing: Any = out
-        op.output("_nowhere", nothing, _Sink(None))
+        op.output("_nowhere", nothing, _Sink(job, None))
     return flow
 
 
@@ -255,8 +264,8 @@ class _ShardLogic(StatefulBatchLogic[Parcel, tuple[int, Item], Any]):
 class _Sink(FixedPartitionedSink[Item, Any]):
     """One partition: a sink is one writer in the whole cluster."""
 
-    def __init__(self, tap: Tap | None) -> None:
-        self._tap = tap
+    def __init__(self, job: Job, tap: Tap | None) -> None:
+        self._job, self._tap = job, tap
 
     def list_parts(self) -> list[str]:
         return ["0"]
@@ -265,12 +274,13 @@ class _Sink(FixedPartitionedSink[Item, Any]):
         return 0
 
     def build_part(self, step_id: str, for_part: str, resume_state: Any) -> _Writer:
-        return _Writer(Delivery(self._tap.sink, resume_state) if self._tap else None)
+        delivery = Delivery(self._tap.sink, resume_state) if self._tap else None
+        return _Writer(self._job, delivery)
 
 
 class _Writer(StatefulSinkPartition[Item, Any]):
-    def __init__(self, delivery: Delivery | None) -> None:
-        self._delivery = delivery
+    def __init__(self, job: Job, delivery: Delivery | None) -> None:
+        self._job, self._delivery = job, delivery
 
     def write_batch(self, values: Sequence[Item]) -> None:
         if self._delivery:
@@ -280,5 +290,8 @@ class _Writer(StatefulSinkPartition[Item, Any]):
         return self._delivery.snapshot() if self._delivery else None
 
     def close(self) -> None:
-        if self._delivery:
+        # At the end of the input, before its last epoch is durable; and when the flow has failed.
+        if self._delivery and self._delivery.late:
+            self._job.late.append(self._delivery)
+        elif self._delivery:
             self._delivery.close()

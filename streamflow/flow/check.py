@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from streamflow.core.connect import Sink, Source
+from streamflow.engine.manifest import Manifest
 from streamflow.engine.plan import Plan
-from streamflow.errors import FlowError
+from streamflow.engine.statedir import StateDir
+from streamflow.errors import FlowError, StateError
 from streamflow.flow.flow import Flow
 from streamflow.stages.alert import Alert
 
@@ -45,15 +48,25 @@ class Report:
         return not any(finding.level == "error" for finding in self.findings)
 
 
-def check(flow: Flow) -> Report:
-    """Build a flow without running it, and say what stands out."""
+def check(flow: Flow, state: Path | None = None) -> Report:
+    """Build a flow without running it, and say what stands out.
+
+    Parameters
+    ----------
+    flow
+        The flow.
+    state
+        The state directory it is meant to run with: is what is in it of this flow?
+    """
     try:
         ready = flow.plan()
     except FlowError as error:
         return Report([Finding("error", flow.name, str(error))], [], {})
     findings = [*_openable(ready), *_unused(ready), *_outlets(ready), *_stages(ready)]
+    if state is not None:
+        findings += _state(ready, state)
     sizes = {stage.step: stage.bytes_per_device for stage in ready.stages}
-    return Report(findings, list(promise(ready)), sizes)
+    return Report(findings, list(promise(ready, kept=state is not None)), sizes)
 
 
 def _openable(ready: Plan) -> Iterator[Finding]:
@@ -65,6 +78,17 @@ def _openable(ready: Plan) -> Iterator[Finding]:
             part.check(ready.schema)
         except FlowError as error:
             yield Finding("error", part.step, str(error))
+
+
+def _state(ready: Plan, path: Path) -> Iterator[Finding]:
+    state = StateDir(path)
+    if not state.exists:
+        return
+    try:
+        old = state.manifest()
+        old.check(Manifest.of(ready, old.partitions), str(path))
+    except StateError as error:
+        yield Finding("error", ready.name, str(error))
 
 
 def _unused(ready: Plan) -> Iterator[Finding]:
@@ -95,18 +119,31 @@ def _stages(ready: Plan) -> Iterator[Finding]:
             yield Finding("warning", stage.step, text)
 
 
-def promise(ready: Plan) -> Iterator[str]:
-    """What happens to what after a crash, for this very combination."""
+def promise(ready: Plan, *, kept: bool) -> Iterator[str]:
+    """What happens to what after a crash, for this very combination; `kept`: with --state."""
     for source in ready.sources:
-        if source.promise == "replay":
-            yield f"{source.step}: a restart reads it again from the start; nothing is skipped."
-        else:
+        if source.promise != "replay":
             yield f"{source.step}: what arrives while the flow is down is lost."
-    yield "State is kept in memory only: after a restart every model learns anew."
+        elif kept:
+            yield f"{source.step}: a restart goes on where the last durable epoch ended."
+        else:
+            yield f"{source.step}: a restart reads it again from the start; nothing is skipped."
+    yield (
+        "State is durable once an epoch, and reflects each message once."
+        if kept
+        else "State is kept in memory only: after a restart every model learns anew."
+    )
+    fates = {
+        "once": "cut back to the last durable epoch and written on, each item once",
+        "upsert": "repeated since the last durable epoch under the same id, so it shows once",
+        "repeat": "repeated since the last durable epoch: at least once",
+    }
+    if not kept:
+        fates = {
+            "once": "written anew, each item once",
+            "upsert": "repeated from the start under the same id, so it shows once",
+            "repeat": "repeated from the start",
+        }
     for tap in ready.taps:
-        fate = {
-            "once": "is written anew by a restart, each item once",
-            "upsert": "is repeated by a restart under the same id, so it shows once",
-            "repeat": "is repeated by a restart",
-        }[tap.sink.promise]
-        yield f"{tap.sink.step}: {fate}."
+        late = ", only when it is durable" if kept and tap.sink.deliver == "durable" else ""
+        yield f"{tap.sink.step}: {fates[tap.sink.promise]}{late}."

@@ -206,6 +206,8 @@ class Flow:
     ) -> Result:
         """Assert that replaying rows raises exactly these events, in this order.
 
+        Every row must become a reading: a flow that sees nothing raises nothing.
+
         Parameters
         ----------
         rows
@@ -223,6 +225,12 @@ class Flow:
         >>> _ = flow.test(hot, expect=[{"device": "a", "status": "opened"}])
         """
         result = self.replay(rows)
+        if result.dead_letters:
+            first = result.dead_letters[0]
+            raise AssertionError(
+                f"{len(result.dead_letters)} rows could not become readings; the first, row "
+                f"{first.place}: {first.reason}"
+            )
         got = [event.row() for event in result.events if event.kind == kind]
         lines = [f"expected {len(expect)} events of kind {kind!r}, got {len(got)}"]
         wrong = len(got) != len(expect)

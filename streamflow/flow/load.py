@@ -87,14 +87,10 @@ def _explain(where: str, error: Exception) -> FlowError:
         line = f", line {error.lineno}" if error.lineno else ""
         text = f": {error.text.strip()}" if error.text else ""
         return FlowError(f"{place}{line}: {error.msg}{text}")
-    ours = (__file__, importlib.__file__)
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename not in ours and not frame.filename.startswith("<frozen importlib")
-    ]
-    # The first frame that is not the import system's is the flow file.
-    lines = [frame.lineno for frame in frames if frame.filename == frames[0].filename]
+    frames = traceback.extract_tb(error.__traceback__)
+    # The import system calls the flow file; what that imports comes after.
+    file = next((frame.filename for frame in frames if frame.name == "<module>"), None)
+    lines = [frame.lineno for frame in frames if frame.filename == file]
     place = f"{where}, line {lines[-1]}" if lines else where
     if isinstance(error, StreamflowError):
         return FlowError(f"{place}: {error}")

@@ -28,6 +28,8 @@ def load(kind: str, name: str) -> Any:
     try:
         return known[name].load()
     except ImportError as error:
+        if (error.name or "").partition(".")[0] in ("streamflow", "streamflow_connectors"):
+            raise
         raise FlowError(
             f"{kind.removesuffix('s')} {name!r} needs {error.name}: "
             f'pip install "streamflow-iot[{name}]"'

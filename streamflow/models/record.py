@@ -120,8 +120,9 @@ def score_and_learn(
     seen = list(_readings(batch, names, good=False))
     good = list(_readings(batch, names, good=True)) if _any_flag(batch, names) else seen
     models = state.objects
-    for i, (row, allowed) in enumerate(zip(batch.device.tolist(), may.tolist(), strict=True)):
-        x = seen[i]
+    devices, allowed = batch.device.tolist(), may.tolist()
+    for i in batch.groups.order.tolist():  # by device: a model stays in the cache meanwhile
+        row, x = devices[i], seen[i]
         y = x.pop(target, None) if target else None
         if (target is not None and y is None) or (target is None and not x):
             continue
@@ -131,8 +132,8 @@ def score_and_learn(
         try:
             scores[i] = score = model.score_one(x) if target is None else model.score_one(x, y)
             if decides is not None:
-                allowed = decides(np.array([i]), np.array([score]))[0] and allowed
-            if not allowed:
+                allowed[i] &= bool(decides(np.array([i]), np.array([score]))[0])
+            if not allowed[i]:
                 continue
             known = good[i]
             if target is None:

@@ -1,6 +1,6 @@
-"""Tools to test flows and stages with: the laws, streams to break them, rows, a collecting sink.
+"""Tools to test flows, stages and sinks: laws, streams to break them, rows, a collecting sink.
 
-`check_laws(flow)` is the one line that a new stage needs. pytest finds the fixture `readings` of
+`check_laws(flow)` is the one line that a new stage needs, `check_sink` the one of a new sink. pytest finds the fixture `readings` of
 `streamflow.testing.plugin` by itself. The laws want Hypothesis: pip install hypothesis.
 """
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from streamflow.testing.laws import engines_agree as engines_agree
     from streamflow.testing.laws import erased_equals_never_seen as erased_equals_never_seen
     from streamflow.testing.laws import restart_is_invisible as restart_is_invisible
+    from streamflow.testing.sinks import check_sink as check_sink
     from streamflow.testing.streams import Stream as Stream
     from streamflow.testing.streams import Tick as Tick
     from streamflow.testing.streams import streams_for as streams_for
@@ -29,6 +30,7 @@ _HOME = {
     "Tick": "streams",
     "batching_is_invisible": "laws",
     "check_laws": "laws",
+    "check_sink": "sinks",
     "devices_do_not_see_each_other": "laws",
     "engines_agree": "laws",
     "erased_equals_never_seen": "laws",
