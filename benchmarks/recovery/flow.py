@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.recovery.meter import Meter
-from streamflow import Batch, Flow, Memory, Reader, Sink, Source, Stage, Writer
-from streamflow.core.memory import Field
+from streamflow import Batch, Field, Flow, Memory, Reader, Sink, Source, Stage, Writer
 from streamflow.errors import EndOfStream
 
 BATCH = 4096
 CYCLE = 64
-"""So many batches are drawn and then handed out again and again, with later times."""
+"""At least so many batches are drawn; they are handed out again and again, with later times."""
 
 
 def program(source: Source, bytes_per_device: int, sink: Sink) -> Flow:
@@ -41,37 +41,57 @@ class Window(Stage):
         return batch
 
 
+class Readings:
+    """What the source hands out: batch number i, the same in every run."""
+
+    def __init__(self, devices: int) -> None:
+        rng = np.random.default_rng(7)
+        self.names = [f"machine-{number:06d}" for number in range(devices)]
+        self.round = max(CYCLE, -(-devices // BATCH))
+        """After so many batches every device has been heard of."""
+        turns = -(-self.round * BATCH // devices)
+        order = np.concatenate([rng.permutation(devices) for _ in range(turns)])
+        self._device = order[: self.round * BATCH].astype(np.int32).reshape(self.round, BATCH)
+        self._value = rng.normal(20.0, 1.0, (self.round, BATCH))
+
+    def batch(self, number: int) -> Batch:
+        """Batch `number`, at event time `number`."""
+        device, value = self._device[number % self.round], self._value[number % self.round]
+        at = np.full(BATCH, number, np.int64)
+        return Batch(self.names, device, at, at, {"value": value})
+
+    def windows(self, batches: int, bytes_per_device: int) -> NDArray[np.float64]:
+        """What `Window` remembers after so many batches, a row a device."""
+        last = np.zeros((len(self.names), bytes_per_device // 8))
+        for number in range(batches):
+            batch = self.batch(number)
+            last[batch.device, number % last.shape[1]] = batch["value"]
+        return last
+
+
 @dataclass(frozen=True)
 class Fleet(Source):
-    """Readings of `devices` devices, the next batch always ready."""
+    """Hands out readings from memory, the next batch always ready."""
 
-    devices: int
+    readings: Readings = field(compare=False)
     meter: Meter = field(compare=False)
 
     def open(self, partition: str, position: Any) -> Reader:
         """From the start."""
-        return _FleetReader(self.devices, self.meter)
+        return _FleetReader(self.readings, self.meter)
 
 
 class _FleetReader(Reader):
-    def __init__(self, devices: int, meter: Meter) -> None:
-        rng = np.random.default_rng(7)
-        self._names = [f"machine-{number:06d}" for number in range(devices)]
-        count = max(CYCLE, -(-devices // BATCH))
-        turns = np.concatenate([rng.permutation(devices) for _ in range(-(-count * BATCH // devices))])
-        self._device = turns[: count * BATCH].astype(np.int32).reshape(count, BATCH)
-        self._value = rng.normal(20.0, 1.0, (count, BATCH))
-        self._meter, self._at = meter, 0
+    def __init__(self, readings: Readings, meter: Meter) -> None:
+        self._readings, self._meter, self._at = readings, meter, 0
 
     def poll(self, limit: int) -> Batch:
         if self._meter.done:
             raise EndOfStream("measured long enough")
-        device = self._device[self._at % len(self._device)]
-        value = self._value[self._at % len(self._value)]
-        at = np.full(BATCH, self._at, np.int64)
+        batch = self._readings.batch(self._at)
         self._at += 1
         self._meter.polled(self._at * BATCH, warm=self._warm)
-        return Batch(self._names, device, at, at, {"value": value})
+        return batch
 
     def position(self) -> int:
         self._meter.snapped()
@@ -82,8 +102,7 @@ class _FleetReader(Reader):
 
     @property
     def _warm(self) -> bool:
-        """Whether every device has been heard of."""
-        return self._at >= len(self._device)
+        return self._at >= self._readings.round
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,17 @@ class Figures:
     epochs_cpu: list[float]
     epochs_wall: list[float]
 
+    def rate(self, epoch: float) -> float:
+        """Readings per second of CPU on a core of its own, with an epoch each `epoch` seconds.
+
+        On a core that is shared, less CPU time than `epoch` lies between two epochs; then plain
+        readings / cpu would make them look dearer than they are.
+        """
+        between = self.readings / (self.cpu - sum(self.epochs_cpu))
+        if not self.epochs_cpu:
+            return between
+        return between * (1 - sum(self.epochs_cpu) / len(self.epochs_cpu) / epoch)
+
 
 @dataclass(frozen=True)
 class _Mark:
@@ -61,6 +72,8 @@ class Meter:
 
     def __init__(self, *, recovery: bool, epoch: float, epochs: int) -> None:
         self.done = False
+        self.taken = 0
+        """Readings handed out."""
         self._recovery, self._span, self._left = recovery, epoch * epochs, epochs
         self._arrived = 0
         self._underway: deque[tuple[int, float]] = deque()
@@ -75,9 +88,10 @@ class Meter:
     def polled(self, taken: int, *, warm: bool) -> None:
         """The source hands out a batch; with it, `taken` readings since the start."""
         now = self._mark()
-        if self._previous and self._start:
+        if self._previous:
             self._batches.append(self._previous.until(now))
         self._previous = now
+        self.taken = taken
         self._underway.append((taken, now.wall))
         if warm and not self._recovery:
             if self._start is None:
@@ -92,6 +106,7 @@ class Meter:
     def committed(self, *, warm: bool) -> None:
         """That position is durable."""
         now = self._mark()
+        self._previous = None
         assert self._snapped is not None
         if self._start:
             self._epochs.append(self._snapped.until(now))
@@ -100,7 +115,6 @@ class Meter:
                 self._finish(now)
         elif warm:
             self._begin(now)
-        self._previous = None
 
     def arrived(self, readings: int) -> None:
         """So many readings have come to the sink."""
@@ -114,8 +128,7 @@ class Meter:
         assert self._start is not None
         assert self._end is not None
         cpu, wall = self._start.until(self._end)
-        common_cpu = median(cpu for cpu, _ in self._batches)
-        common_wall = median(wall for _, wall in self._batches)
+        common_cpu, common_wall = (median(side) for side in zip(*self._batches, strict=True))
         return Figures(
             self._end.readings - self._start.readings,
             cpu,
@@ -130,8 +143,7 @@ class Meter:
         self._latencies.clear()
 
     def _finish(self, now: _Mark) -> None:
-        if not self.done:
-            self._end, self.done = now, True
+        self._end, self.done = now, True
 
     def _mark(self) -> _Mark:
         return _Mark(self._arrived, time.process_time(), time.perf_counter())

@@ -126,7 +126,9 @@ def _cluster(job: Job, options: argparse.Namespace) -> Balance:
     command += [f"--state={options.state}"] if options.state else []
     command += [f"--metrics={options.metrics}"] if options.metrics else []
     keep = [job.state.lock_fd] if job.state else []
-    return Cluster(command, options.processes, keep).run()
+    # Bytewax prints what it thinks of connections; that is no part of a JSON document.
+    stdout = sys.stderr.fileno() if options.json else None
+    return Cluster(command, options.processes, keep, stdout).run()
 
 
 def _member(job: Job, options: argparse.Namespace) -> int:

@@ -14,8 +14,8 @@ NEVER = np.iinfo(np.int64).min
 """`Index.seen` of a device that was never heard of."""
 _VOCABULARIES = 16
 """Of so many vocabularies (one per source partition) the translation is remembered."""
-_ERASED = 100
-"""At least so many rows of erased devices wait before they are given to new ones."""
+_SPARE = 8
+"""One row in so many may be an erased device's that waits to be given to a new one."""
 
 
 @dataclass
@@ -28,8 +28,8 @@ class Index:
     """Device name -> row, and when each row was last heard of (`seen`).
 
     `names` is the vocabulary of every batch inside the shard. It only grows while somebody may
-    look at it: the rows of erased devices go to new ones only when there are many of them, in a
-    new list of names, so that batches on their way out keep theirs.
+    look at it: the rows of erased devices go to new ones only when there are many, in a new list
+    of names, so that batches on their way out keep theirs.
     """
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class Index:
         self._used[rows] = False
         self.seen[rows] = NEVER
         self._erased += rows
-        if len(self._erased) > max(_ERASED, len(self._row) // 8):
+        if _SPARE * len(self._erased) > len(self._row):
             self.names = self.names.copy()
             for row in self._erased:
                 self.names[row] = ""

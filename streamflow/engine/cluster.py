@@ -37,12 +37,21 @@ class Cluster:
         How many.
     keep
         File descriptors that they inherit.
+    stdout
+        Where they print to, a file descriptor; None is where this process prints to.
     """
 
-    def __init__(self, command: Sequence[str], processes: int, keep: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        processes: int,
+        keep: Sequence[int] = (),
+        stdout: int | None = None,
+    ) -> None:
         self._command = command
         self._processes = processes
         self._keep = keep
+        self._stdout = stdout
         self._running: list[subprocess.Popen[bytes]] = []
         self._stops = 0
 
@@ -72,6 +81,7 @@ class Cluster:
                 process = subprocess.Popen(
                     [*self._command, *place],
                     pass_fds=[ours, *self._keep],
+                    stdout=self._stdout,
                     start_new_session=True,
                 )
                 self._running.append(process)

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from streamflow.engine.balance import Balance
 from streamflow.engine.manifest import Manifest
 from streamflow.engine.pack import pack, unpack
 from streamflow.engine.plan import Plan
@@ -206,8 +207,10 @@ class StateDir:
 
 def _write_off(tree: dict[str, Any], step: str, count: int) -> None:
     """Readings that a forgotten step held are counted as rejected: the balance stays true."""
-    tree["balance"]["held"] -= count
-    tree["balance"]["rejected"].append([step, "forgotten", count])
+    balance = Balance.from_tree(tree["balance"])
+    balance.held -= count
+    balance.reject(step, "forgotten", count)
+    tree["balance"] = balance.tree()
 
 
 def _number(lock: int) -> str:

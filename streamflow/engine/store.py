@@ -20,6 +20,8 @@ from typing import Any
 from streamflow.engine.plain import from_plain, to_plain
 from streamflow.errors import StateError
 
+_NO_ACCESS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
+"""How the names of errors begin that say nothing against the file itself."""
 _TRIES = 100
 """So often the files are opened anew until they show one moment."""
 
@@ -71,6 +73,11 @@ class Store:
                     (verdict,) = database.execute("pragma quick_check(1)").fetchone()
                     database.execute("select 1 from snaps, fronts, exs limit 1").fetchone()
             except sqlite3.Error as error:
+                if error.sqlite_errorname.startswith(_NO_ACCESS):
+                    raise StateError(
+                        f"{path} cannot be read ({error}): SQLite reads it only where it may also "
+                        f"write beside it; be the user that the flow runs as, or copy the folder"
+                    ) from error
                 verdict = str(error)
             if verdict != "ok":
                 raise StateError(

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 
-from streamflow.core.batch import Batch, Rows
+from streamflow.core.batch import Batch
 from streamflow.core.duration import duration
 from streamflow.core.event import Event, iso
 from streamflow.core.expr import Expr, parse
@@ -19,8 +18,8 @@ from streamflow.core.memory import Field, Memory
 from streamflow.core.schema import Schema
 from streamflow.core.stage import Stage
 from streamflow.core.state import State
+from streamflow.stages.episode import CLOSED, follow
 
-CLOSED, PENDING, OPEN, ENDING = range(4)
 _THRESHOLD = re.compile(r"(\w+)\s*(>=?|<=?)\s*(-?[\d.]+(?:[eE][+-]?\d+)?)")
 
 
@@ -109,80 +108,58 @@ class Alert(Stage):
         return replace(self)
 
     def on_batch(self, batch: Batch, state: State) -> tuple[Batch, list[Event]]:
-        """Follow devices whose condition holds or whose episode is not closed; pass the rest."""
+        """Follow each device's phase in a kernel; only openings and closings become objects."""
         holds = self._when.mask(batch)
         ends = ~holds if self._until is None else self._until.mask(batch) & ~holds
-        phase = state["phase"]
         alert = np.zeros(len(batch))
-        raised: list[tuple[int, Event]] = []
-        if (holds | (phase[batch.device] != CLOSED)).any():
-            order, start, device = batch.groups
-            for group, row in enumerate(device.tolist()):
-                own = order[start[group] : start[group + 1]]
-                for i in _eventful(own, np.flatnonzero(holds[own]).tolist(), phase, row):
-                    if phase[row] < OPEN:
-                        raised += self._before(batch, state, row, i, bool(holds[i]))
-                    if phase[row] >= OPEN:
-                        raised += self._during(batch, state, row, i, bool(holds[i]), bool(ends[i]))
-                    alert[i] = phase[row] >= OPEN
-        events = [event for _, event in sorted(raised, key=lambda pair: pair[0])]
-        return batch.with_columns({self.adds[0]: alert}), events
+        column = self.adds[0]
+        if not (holds | (state["phase"][batch.device] != CLOSED)).any():
+            return batch.with_columns({column: alert}), []
+        peak_of = self._peak_of(batch)
+        values = batch[peak_of] if peak_of else np.full(len(batch), np.nan)
+        turns = follow(state, batch, holds, ends, values, self._after, self._hold, alert)
+        raised = [
+            (i, self._opened(batch, state, i, int(turns.since[i]))) for i in turns.opened.tolist()
+        ]
+        for i in turns.closed.tolist():
+            seen = (int(turns.start[i]), int(turns.readings[i]), float(turns.peak[i]))
+            raised.append((i, self._closed(batch, state, i, peak_of, *seen)))
+        raised.sort(key=lambda pair: pair[0])
+        return batch.with_columns({column: alert}), [event for _, event in raised]
 
-    def _before(
-        self, batch: Batch, state: State, row: int, i: int, holds: bool
-    ) -> list[tuple[int, Event]]:
-        phase, time = state["phase"], int(batch.time[i])
-        if not holds:
-            phase[row] = CLOSED
-            return []
-        if phase[row] == CLOSED:
-            phase[row], state["since"][row] = PENDING, time
-        if time - state["since"][row] < duration(self.after):
-            return []
-        phase[row], state["opened"][row] = OPEN, time
-        state["readings"][row], state["peak"][row] = 0, np.nan
+    @cached_property
+    def _after(self) -> int:
+        return duration(self.after)
+
+    @cached_property
+    def _hold(self) -> int:
+        return duration(self.hold)
+
+    def _peak_of(self, batch: Batch) -> str | None:
+        return next((name for name in self._when.names if name in batch.columns), None)
+
+    def _opened(self, batch: Batch, state: State, i: int, since: int) -> Event:
         columns = {name: _plain(batch, name, i) for name in self._when.names}
-        since = iso(int(state["since"][row]))
-        own = {"status": "opened", "when": self.when, "since": since}
+        own = {"status": "opened", "when": self.when, "since": iso(since)}
         fields = own | columns | own  # whatever the columns are called
-        return [(i, state.event("alert", row, time, fields))]
+        return state.event("alert", int(batch.device[i]), int(batch.time[i]), fields)
 
-    def _during(
-        self, batch: Batch, state: State, row: int, i: int, holds: bool, ends: bool
-    ) -> list[tuple[int, Event]]:
-        phase, time = state["phase"], int(batch.time[i])
-        peak_of = next((name for name in self._when.names if name in batch.columns), None)
-        if holds:
-            state["readings"][row] += 1
-            if peak_of:
-                state["peak"][row] = np.fmax(state["peak"][row], batch[peak_of][i])
-        if not ends:
-            phase[row] = OPEN
-            return []
-        if phase[row] == OPEN:
-            phase[row], state["quiet"][row] = ENDING, time
-        if time - state["quiet"][row] < duration(self.hold):
-            return []
-        phase[row] = CLOSED
-        opened, peak = int(state["opened"][row]), float(state["peak"][row])
-        closing: dict[str, Any] = {"status": "closed", "when": self.when, "opened": iso(opened)}
-        closing |= {"seconds": (time - opened) / 1e9, "readings": int(state["readings"][row])}
+    def _closed(
+        self,
+        batch: Batch,
+        state: State,
+        i: int,
+        peak_of: str | None,
+        opened: int,
+        readings: int,
+        peak: float,
+    ) -> Event:
+        time = int(batch.time[i])
+        fields: dict[str, Any] = {"status": "closed", "when": self.when, "opened": iso(opened)}
+        fields |= {"seconds": (time - opened) / 1e9, "readings": readings}
         if not np.isnan(peak):
-            closing[f"peak_{peak_of}"] = peak
-        return [(i, state.event("alert", row, time, closing, opened=opened))]
-
-
-def _eventful(own: Rows, holding: list[int], phase: Any, row: int) -> Iterator[int]:
-    """The readings of one device that can change its phase, given where the condition holds."""
-    at = 0
-    while at < len(own):
-        if phase[row] == CLOSED:
-            next_ = bisect_left(holding, at)
-            if next_ == len(holding):
-                return
-            at = holding[next_]
-        yield int(own[at])
-        at += 1
+            fields[f"peak_{peak_of}"] = peak
+        return state.event("alert", int(batch.device[i]), time, fields, opened=opened)
 
 
 def _plain(batch: Batch, name: str, i: int) -> float | str | None:

@@ -1,7 +1,8 @@
 """Tools to test flows, stages and sinks: laws, streams to break them, rows, a collecting sink.
 
-`check_laws(flow)` is the one line that a new stage needs, `check_sink` the one of a new sink. pytest finds the fixture `readings` of
-`streamflow.testing.plugin` by itself. The laws want Hypothesis: pip install hypothesis.
+`check_laws(flow)` is the one line that a new stage needs, `check_sink` the one of a new sink.
+pytest finds the fixture `readings` of `streamflow.testing.plugin` by itself. The laws want
+Hypothesis: pip install hypothesis.
 """
 
 from __future__ import annotations

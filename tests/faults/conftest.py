@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # lab.py, for the tests beside it
 
-from lab import Lab
+from lab import Lab, Whole
 
 MakeLab = Callable[..., Lab]
 Observe = Callable[[str, str, str], None]
@@ -54,6 +54,12 @@ def make_lab(tmp_path: Path) -> Iterator[MakeLab]:
     yield make
     for lab in labs:
         lab.clean()
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """What a run of the flow "plant" that nobody disturbed left behind."""
+    return Whole.of(tmp_path_factory.mktemp("whole"))
 
 
 @pytest.fixture

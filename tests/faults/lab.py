@@ -21,6 +21,10 @@ from streamflow.engine.statedir import SHARDS_STEP, StateDir
 from streamflow.errors import StateError
 
 FLOWS = Path(__file__).parent / "flows"
+READINGS = 6000
+"""Messages for the flow "plant"."""
+PACE = {"SPEED": "2000x"}
+"""With it a run of them lasts about three seconds."""
 PATIENCE = 60
 """Seconds after which something that should have happened is taken not to happen."""
 
@@ -76,6 +80,7 @@ class Lab:
                 stdout=out,
                 stderr=err,
                 text=True,
+                start_new_session=True,  # a group of its own, for a Ctrl-C
             )
         self.started.append(process)
         return process
@@ -83,8 +88,11 @@ class Lab:
     def end(self, process: subprocess.Popen[str]) -> Ended:
         """Wait for its end."""
         code = process.wait(PATIENCE)
-        number = self.started.index(process)
-        return Ended(code, self._log("out", number).read_text(), self.log(process))
+        return Ended(code, self.output(process), self.log(process))
+
+    def output(self, process: subprocess.Popen[str]) -> str:
+        """What it has printed so far."""
+        return self._log("out", self.started.index(process)).read_text()
 
     def log(self, process: subprocess.Popen[str]) -> str:
         """What it has said so far."""
@@ -185,6 +193,49 @@ def _of(tree: Mapping[str, Any], row: int) -> dict[str, Any]:
         "object": known.get(row),
         "held": [] if held is None else held["time"][held["device"] == row].tolist(),
     }
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What a run of the flow "plant" that nobody disturbed left behind."""
+
+    input: Path
+    outputs: dict[str, dict[str, list[str]]]
+    remembered: dict[str, dict[str, Any]]
+    position: Any
+    balance: dict[str, Any]
+    rows: int
+
+    @staticmethod
+    def of(folder: Path) -> Whole:
+        """Run it."""
+        lab = Lab(folder)
+        write_readings(folder / "in.csv", READINGS, random.Random(1))
+        balance = lab.run().balance
+        assert balance["adds_up"]
+        assert balance["received"] == READINGS
+        assert balance["held"] == 0
+        outputs = lab.outputs()
+        assert all(outputs.values()), "an output is empty, so comparing it would prove nothing"
+        position = lab.positions()["csv", "0"]["position"]
+        rows = lab.size("rows.jsonl")
+        return Whole(folder / "in.csv", outputs, lab.remembered(), position, balance, rows)
+
+    def compare(self, lab: Lab, ended: Ended) -> None:
+        """What a disturbed run left behind at its end is the same."""
+        assert ended.code == 0, ended.err
+        assert ended.balance == self.balance
+        outputs = lab.outputs()
+        for name, expected in self.outputs.items():
+            assert outputs[name].keys() == expected.keys()
+            for device, lines in expected.items():
+                assert outputs[name][device] == lines, f"{name} of {device}"
+        remembered = lab.remembered()
+        assert remembered.keys() == self.remembered.keys()
+        for device, steps in self.remembered.items():
+            for step, memory in steps.items():
+                assert remembered[device][step] == memory, f"{step} of {device}"
+        assert lab.positions()["csv", "0"]["position"] == self.position
 
 
 def children(process: subprocess.Popen[str]) -> list[int]:

@@ -7,16 +7,10 @@ import random
 import signal
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
-from lab import Ended, Lab, children, write_readings
+from lab import PACE, READINGS, Ended, Lab, Whole, children
 
-READINGS = 6000
-PACE = {"SPEED": "2000x"}
-"""A run lasts about three seconds."""
 LAYOUTS: dict[str, list[tuple[int, int]]] = {
     "1 worker": [(1, 1)],
     "2 workers": [(2, 1)],
@@ -26,32 +20,6 @@ LAYOUTS: dict[str, list[tuple[int, int]]] = {
 """(workers in each process, processes) of a start."""
 KILLS = 3
 """Of one flow, on its way from the first reading to the last."""
-
-
-@dataclass(frozen=True)
-class Whole:
-    """What a run that nobody disturbed left behind."""
-
-    input: Path
-    outputs: dict[str, dict[str, list[str]]]
-    remembered: dict[str, dict[str, Any]]
-    position: Any
-    balance: dict[str, Any]
-    rows: int
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    lab = Lab(tmp_path_factory.mktemp("whole"))
-    write_readings(lab.folder / "in.csv", READINGS, random.Random(1))
-    balance = lab.run().balance
-    assert balance["adds_up"]
-    assert balance["received"] == READINGS
-    outputs = lab.outputs()
-    assert all(outputs.values()), "an output is empty, so comparing it would prove nothing"
-    position = lab.positions()["csv", "0"]
-    rows = lab.size("rows.jsonl")
-    return Whole(lab.folder / "in.csv", outputs, lab.remembered(), position, balance, rows)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -69,7 +37,7 @@ def test_kill(
         lab = make_lab(name=f"flow-{flows}", **PACE)
         (lab.folder / "in.csv").symlink_to(whole.input)
         ended = run_with_kills(lab, LAYOUTS[layout], rng, kills, whole.rows)
-        compare(lab, ended, whole)
+        whole.compare(lab, ended)
         flows += 1
     some = ", ".join(f"{count} {when}" for when, count in kills.most_common())
     observe(
@@ -108,20 +76,3 @@ def run_with_kills(
             lab.wait_unlocked()
         kills[when] += 1
     return lab.end(process)
-
-
-def compare(lab: Lab, ended: Ended, whole: Whole) -> None:
-    """What is left behind is what an undisturbed run leaves behind."""
-    assert ended.code == 0, ended.err
-    assert ended.balance == whole.balance
-    outputs = lab.outputs()
-    for name, expected in whole.outputs.items():
-        assert outputs[name].keys() == expected.keys()
-        for device, lines in expected.items():
-            assert outputs[name][device] == lines, f"{name} of {device}"
-    remembered = lab.remembered()
-    assert remembered.keys() == whole.remembered.keys()
-    for device, steps in whole.remembered.items():
-        for step, memory in steps.items():
-            assert remembered[device][step] == memory, f"{step} of {device}"
-    assert lab.positions()["csv", "0"] == whole.position

@@ -86,18 +86,24 @@ class Lines(Sink):
 
 class _Lines(Writer):
     def __init__(self, sink: Lines, resume: Position) -> None:
-        self._sink = sink
-        self._kept: list[str] = []
-        start = 0 if resume is None else int(resume)
-        fresh = "w" if sink.broken == "resume" else "a"
-        self._file = sink.path.open(fresh)
-        if sink.kind == "once" and sink.broken != "roll back":
-            there = sink.path.stat().st_size
-            torn = there if sink.broken == "torn" else start
-            if resume is not None or sink.broken != "fresh":
-                os.truncate(sink.path, max(torn, start))
-        known = sink.path.read_text().split() if sink.path.exists() else []
-        self._known = set(known) if sink.kind == "upsert" else set()
+        self._sink, self._lost = sink, resume is not None and sink.broken == "lossy"
+        self._waiting: list[str] = []
+        before = sink.path.read_text() if sink.path.exists() else ""
+        sink.path.write_text(self._kept(before, resume))
+        self._file = sink.path.open("a")
+        self._known = set(before.split()) if sink.kind == "upsert" else set()
+
+    def _kept(self, before: str, resume: Position) -> str:
+        """What stays of what was there before."""
+        kind, broken = self._sink.kind, self._sink.broken
+        if resume is None:
+            return "" if kind == "once" and broken != "fresh" else before
+        if broken == "resume" or (broken == "crash" and len(before) > resume):
+            return ""
+        if kind != "once" or broken == "roll back":
+            return before
+        torn = before.rpartition("\n")[2] if broken == "torn" else ""
+        return before[:resume] + torn
 
     def write(self, items: Batch | Sequence[Event] | Sequence[DeadLetter]) -> None:
         names = names_of(items)
@@ -107,14 +113,13 @@ class _Lines(Writer):
             names = names[::-1]
         if self._sink.broken != "upsert":
             names = [name for name in names if name not in self._known]
-        self._kept += names
+        self._waiting += names[self._lost :]
         if self._sink.broken not in ("durable", "write"):
             self._flush()
 
     def snapshot(self) -> Position:
-        if self._sink.broken == "plain":
-            return Path("here")
-        return self._sink.path.stat().st_size
+        size = self._sink.path.stat().st_size
+        return Path(str(size)) if self._sink.broken == "plain" else size
 
     def close(self) -> None:
         if self._sink.broken != "write":
@@ -122,10 +127,9 @@ class _Lines(Writer):
         self._file.close()
 
     def _flush(self) -> None:
-        lost = self._sink.broken == "lossy" and "item-7" in self._kept
-        self._file.write("".join(f"{name}\n" for name in self._kept if not lost))
+        self._file.write("".join(f"{name}\n" for name in self._waiting))
         self._file.flush()
-        self._kept = []
+        self._waiting = []
 
 
 def check_lines(path: Path, kind: str, broken: str) -> None:
@@ -154,6 +158,7 @@ def test_each_promise_can_be_kept(kind: str, tmp_path: Path) -> None:
         ("once", "torn", sinks.ROLLED_BACK),
         ("upsert", "upsert", sinks.UPSERTED),
         ("repeat", "lossy", sinks.RESUMED),
+        ("repeat", "crash", sinks.REPEATED),
         ("once", "fresh", sinks.FRESH),
         ("once", "empty", sinks.EMPTY),
     ],

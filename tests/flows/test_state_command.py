@@ -20,9 +20,20 @@ import numpy as np
 import pytest
 from river import anomaly, drift
 
-from streamflow import Alert, Batch, Detect, Flow, Impute, Memory, MonitorDrift, Stage
+from streamflow import (
+    Alert,
+    Batch,
+    Detect,
+    Flow,
+    Impute,
+    Memory,
+    MonitorDrift,
+    Stage,
+    Validate,
+)
 from streamflow.cli.main import main
 from streamflow.core.connect import Messages, Reader
+from streamflow.core.memory import Field
 from streamflow.core.state import State
 from streamflow.engine.balance import Balance
 from streamflow.engine.rows import Rows
@@ -197,6 +208,41 @@ def test_inspect(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     assert "last seen 2026-01-01T00:02:07Z\n" in said
     assert f"  held                 1 readings\n    time={shown['seen']}" in said
+
+
+@dataclass(frozen=True)
+class Pile(Stage):
+    """Hold all until the end."""
+
+    @property
+    def memory(self) -> Memory:
+        return Memory({"grid": Field(np.float64, 0.5, (3, 4)), "hot": Field(bool)}, holds=True)
+
+    def on_batch(self, batch: Batch, state: State) -> Batch:
+        state.hold(batch)
+        return batch.take([])
+
+
+def test_inspect_tells_long_things_in_short(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow = Flow("piles", sensors=["t"]) | Halting(ROWS, halt=20) | Validate() | Pile()
+    flow.run(state=tmp_path / "state", epoch="50ms")
+    assert main(["state", "inspect", str(tmp_path / "state"), "pump-1"]) == 0
+    said = capsys.readouterr().out.split("\n\n")[1:]
+    assert said[0] == "validate (Validate, state version 1)\n  nothing"
+    assert said[1].splitlines() == [
+        "pile (Pile, state version 1)",
+        "  grid                 3 x 4 from 0.5 to 0.5: 0.5, 0.5, 0.5, 0.5, 0.5, ...",
+        "  hot                  False",
+        "  held                 7 readings",
+        "    time=2026-01-01T00:00:00Z  t=missing",
+        "    time=2026-01-01T00:00:03Z  t=23",
+        "    time=2026-01-01T00:00:06Z  t=26",
+        "    time=2026-01-01T00:00:09Z  t=29",
+        "    time=2026-01-01T00:00:12Z  t=32",
+        "    ...",
+    ]
 
 
 def test_a_model_of_another_river_is_told_not_loaded(

@@ -37,7 +37,7 @@ class Sort(Stage):
     def on_batch(self, batch: Batch, state: State) -> Batch:
         parts = []
         for i in range(len(batch)):
-            state.hold(batch.take([i]))
+            state.hold(batch.take(np.array([i])))
             assert state.held is not None
             mine = np.flatnonzero(state.held.device == batch.device[i])
             if len(mine) > self.k:
@@ -73,7 +73,7 @@ class Gap(Stage):
                     late = batch.arrived[i] >= before.arrived[0] + self.wait
                     gap = np.nan if late else float(batch.time[i] - before.time[0])
                     parts.append(self._with(before, gap))
-            state.hold(batch.take([i]))
+            state.hold(batch.take(np.array([i])))
         return joined(parts) or self._with(nothing(batch), 0.0)
 
     def on_tick(self, now: int, state: State) -> Batch | None:

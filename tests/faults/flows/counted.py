@@ -122,6 +122,4 @@ class _Showing(Writer):
         OBSERVER.note("shown.jsonl", *shown)
 
 
-flow = (
-    Flow("counted", sensors=["n"], shards=2) | Numbers() | Fails() | Shown(deliver="durable")
-)
+flow = Flow("counted", sensors=["n"], shards=2) | Numbers() | Fails() | Shown(deliver="durable")

@@ -16,6 +16,7 @@ from river import anomaly
 from streamflow import Alert, Batch, Detect, Event, Flow, Impute, Memory, Stage
 from streamflow.core.connect import DeadLetter
 from streamflow.core.state import State
+from streamflow.engine.balance import Balance
 from streamflow.engine.custody import ERASED, erase
 from streamflow.engine.frozen import freeze, thaw
 from streamflow.engine.pack import pack, unpack
@@ -204,6 +205,18 @@ def test_snapshots_that_a_crash_would_take_back_go_too(tmp_path: Path) -> None:
         found = list(file.execute("select snap_epoch, ser_change from snaps"))
     assert [epoch for epoch, _ in found] == [2, 4]
     assert [unpack(from_plain(value))["devices"] for _, value in found] == [["b"], ["b"]]
+
+
+def test_a_step_forgotten_again_keeps_the_balance_true(tmp_path: Path) -> None:
+    shard = fed([rows(("a", 1.0), ("b", 2.0))])
+    shard.balance.readings += 5
+    shard.balance.reject("keep", "forgotten", 5)
+    path = tmp_path / "state"
+    prepared(path, {("_shards", "0"): pack(shard.snapshot())})
+    open_state(FLOW.plan(), path, forget=["keep"]).release()
+    balance = Balance.from_tree(unpack(stored(path)["_shards", "0"])["balance"])
+    assert balance.adds_up
+    assert (balance.rejected["keep", "forgotten"], balance.held) == (7, 0)
 
 
 def test_nothing_changes_if_one_device_is_unknown(tmp_path: Path) -> None:

@@ -96,3 +96,23 @@ def test_files_that_do_not_fit_each_other_are_an_error(folder: Path) -> None:
         file.execute("insert into commits (part_index, commit_epoch) values (2, 9)")
     with pytest.raises(StateError, match="do not fit each other"):
         list(Store(folder, "f").snaps())
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = sqlite3.OperationalError("attempt to write a readonly database")
+    error.sqlite_errorname = "SQLITE_READONLY_DIRECTORY"
+
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(sqlite3, "connect", refuse)
+    with pytest.raises(StateError, match=r"part-0\.sqlite3 cannot be read \(attempt to write"):
+        Store(folder, "f").check(4)
+    error.sqlite_errorname = "SQLITE_NOTADB"
+    with pytest.raises(StateError, match=r"part-0\.sqlite3 is damaged \(attempt to write"):
+        Store(folder, "f").check(4)
+    with pytest.raises(StateError, match=r"part-4\.sqlite3 is missing"):
+        monkeypatch.undo()
+        Store(folder, "f").check(5)

@@ -1,0 +1,106 @@
+"""SIGTERM and SIGINT: a last snapshot, exit 0; what is held stays held; a second one stops at once."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+from lab import PACE, Lab, Whole, until
+
+from streamflow.engine.statedir import StateDir
+
+QUICK = 5.0
+"""Seconds that a stop may take."""
+LAYOUTS = {
+    "1 worker": ["--workers=1"],
+    "2 workers": ["--workers=2"],
+    "2 processes": ["--processes=2"],
+}
+
+
+def stop(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """As a service manager does, or a Ctrl-C, which every process in the foreground gets."""
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop(
+    number: signal.Signals,
+    layout: str,
+    whole: Whole,
+    make_lab: Callable[..., Lab],
+    rng: random.Random,
+    observe: Callable[[str, str, str], None],
+) -> None:
+    lab = make_lab(**PACE)
+    (lab.folder / "in.csv").symlink_to(whole.input)
+    # The epoch is longer than the run: only the last snapshot can have kept anything.
+    process = lab.start(*LAYOUTS[layout], "--epoch=1h")
+    enough = rng.uniform(0.1, 0.7) * whole.rows
+    assert lab.wait_for(process, lambda: lab.size("rows.jsonl") >= enough), lab.log(process)
+    began = time.monotonic()
+    stop(process, number)
+    stopped = lab.end(process)
+    seconds = time.monotonic() - began
+    assert stopped.code == 0, stopped.err
+    assert seconds < QUICK
+    balance, positions = stopped.balance, lab.positions()
+    _, line = positions["csv", "0"]["position"]
+    assert balance["received"] == line - 2, "a message was read again, or left out"
+    held = sum(len(steps["latest"]["held"]) for steps in lab.remembered().values())
+    assert balance["held"] == held > 0
+    before = (lab.folder / "rows.jsonl").read_bytes()
+    assert positions["jsonl_rows", "0"][0] == len(before), "the snapshot is not the last"
+    ended = lab.run(*LAYOUTS[layout])
+    whole.compare(lab, ended)
+    assert (lab.folder / "rows.jsonl").read_bytes().startswith(before)
+    observe(
+        f"{number.name}, {layout}",
+        f"exit 0 within {QUICK:.0f} s, a last snapshot; what is held stays held, and the next "
+        "start goes on exactly there",
+        f"exit 0 after {seconds:.1f} s with {balance['received']:,} messages read and {held} "
+        "readings held; the rest came with the next start, nothing was read again",
+    )
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_second_signal(
+    layout: str, make_lab: Callable[..., Lab], observe: Callable[[str, str, str], None]
+) -> None:
+    lab = make_lab("slow")
+    process = lab.start(*LAYOUTS[layout])
+    assert lab.wait_for(process, lambda: "asleep" in lab.output(process)), lab.log(process)
+    process.send_signal(signal.SIGTERM)
+    assert lab.runs_for(process, 0.5), lab.log(process)
+    assert "stopping" in lab.log(process)
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert lab.end(process).code != 0
+    seconds = time.monotonic() - began
+    assert seconds < QUICK
+    lab.wait_unlocked()
+    observe(
+        f"a second SIGTERM while a stage sleeps, {layout}", "stops at once", f"{seconds:.1f} s"
+    )
+
+
+def test_a_source_that_backs_off_holds_up_neither_stop_nor_epochs(
+    make_lab: Callable[..., Lab],
+) -> None:
+    lab = make_lab("away")
+    process = lab.start("--epoch=100ms")
+    until(lambda: lab.state.exists() and StateDir(lab.state).durable().get("half/there", 0) > 5)
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    assert lab.end(process).code == 0
+    assert time.monotonic() - began < QUICK
+    assert lab.size("asked") == 1
