@@ -20,12 +20,24 @@ Sample = tuple[tuple[str, ...], float]
 
 @dataclass(frozen=True)
 class Name:
-    """A metric: its name, what it counts, its labels beside `flow` and `worker`."""
+    """A metric: its name, what it counts, and its labels beside flow and worker or process."""
 
     name: str
     kind: str
     text: str
     labels: tuple[str, ...] = ()
+    whole: bool = False
+    """True for what belongs to a process as a whole and not to one of its workers."""
+
+    @property
+    def exposed(self) -> str:
+        """The name as Prometheus shows it."""
+        return f"{self.name}_total" if self.kind == "counter" else self.name
+
+    @property
+    def all_labels(self) -> tuple[str, ...]:
+        """Its labels: `worker` is process.thread."""
+        return ("flow", "process" if self.whole else "worker", *self.labels)
 
 
 def _balance(field: str) -> Callable[[Shard], list[Sample]]:
@@ -76,18 +88,35 @@ COUNTED: dict[Name, Callable[[Shard], list[Sample]]] = {
 }
 """Summed over the shards of each worker."""
 
-EPOCHS = Name("streamflow_epochs", "counter", "Epochs known to be durable")
+EPOCHS = Name(
+    "streamflow_epochs",
+    "counter",
+    "Snapshots known to be durable, of all source partitions",
+    whole=True,
+)
 COMMIT_AGE = Name(
-    "streamflow_commit_age_seconds", "gauge", "Seconds since an epoch was last known to be durable"
+    "streamflow_commit_age_seconds",
+    "gauge",
+    "Seconds since an epoch was last known to be durable",
+    whole=True,
 )
 LAG = Name(
-    "streamflow_watermark_lag_seconds", "gauge", "Seconds from the newest event time to the clock"
+    "streamflow_watermark_lag_seconds",
+    "gauge",
+    "Seconds from the newest event time to the clock",
+    whole=True,
 )
 ARRIVAL = Name(
-    "streamflow_arrival_to_output_seconds", "histogram", "Seconds from poll to output, each batch"
+    "streamflow_arrival_to_output_seconds",
+    "histogram",
+    "Seconds from poll to output, each batch",
+    whole=True,
 )
 COMMIT = Name(
-    "streamflow_epoch_commit_seconds", "histogram", "Seconds from a snapshot until it is durable"
+    "streamflow_epoch_commit_seconds",
+    "histogram",
+    "Seconds from a snapshot until it is durable",
+    whole=True,
 )
 NAMES: tuple[Name, ...] = (*COUNTED, EPOCHS, COMMIT_AGE, LAG, ARRIVAL, COMMIT)
 
@@ -107,7 +136,7 @@ class Metrics(Collector):
         whole = Histogram(
             name.name,
             name.text,
-            ("flow", "process"),
+            name.all_labels,
             registry=self.registry,
             buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0),
         )
@@ -134,16 +163,16 @@ class Metrics(Collector):
                 for labels, value in read(shard):
                     key = (flow, worker, *labels)
                     totals[key] = totals.get(key, 0.0) + value
-            yield _family(name, ("flow", "worker", *name.labels), totals)
+            yield _family(name, name.all_labels, totals)
         own = (flow, str(self._process))
-        yield _family(EPOCHS, ("flow", "process"), {own: job.epochs})
+        yield _family(EPOCHS, EPOCHS.all_labels, {own: job.epochs})
         if job.last_commit is not None:
             age = (job.clock.monotonic() - job.last_commit) / 1e9
-            yield _family(COMMIT_AGE, ("flow", "process"), {own: age})
+            yield _family(COMMIT_AGE, COMMIT_AGE.all_labels, {own: age})
         newest = [shard.newest for shard in shards if shard.newest is not None]
         if newest:
             lag = (job.clock.now() - max(newest)) / 1e9
-            yield _family(LAG, ("flow", "process"), {own: lag})
+            yield _family(LAG, LAG.all_labels, {own: lag})
 
 
 def _family(name: Name, labels: tuple[str, ...], totals: dict[tuple[str, ...], float]) -> Metric:

@@ -1,8 +1,8 @@
 """How a River object is saved: the one place where pickle is allowed.
 
-The bytes live inside a state directory that the flow itself wrote and locks; they are never
-read from anywhere else. River's pickles often do not load in another River version, so the
-version is kept beside them and checked first.
+The bytes live inside a state directory that the flow itself wrote and locks, or that was imported
+as one; they are never read from anywhere else. River's pickles often do not load in another River
+version, so the version is kept beside them and checked first.
 """
 
 from __future__ import annotations

@@ -147,6 +147,17 @@ def state(halved: tuple[Path, Any], tmp_path: Path) -> Path:
     return Path(shutil.copytree(halved[0], tmp_path / "state"))
 
 
+@pytest.fixture(autouse=True)
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    # What a command sets up stays with the process: its log and its path.
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    logger = logging.getLogger("streamflow")
+    handlers, level = logger.handlers.copy(), logger.level
+    yield
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+
+
 # Looking
 
 
@@ -365,12 +376,6 @@ def lines(start: int, stop: int) -> str:
     return "".join(f"pump-{i % 5},{START + i},{20 + i % 13}\n" for i in range(start, stop))
 
 
-def streamflow(*arguments: str, folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "streamflow", *arguments]
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=folder, text=True, **pipes)
-
-
 def by_device(path: Path) -> dict[str, list[Any]]:
     out: dict[str, list[Any]] = defaultdict(list)
     for line in path.read_text().splitlines():
@@ -388,14 +393,15 @@ def waited_for(what: Any) -> Any:
 
 
 def test_a_running_flow_is_shown_and_exported(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     (here / "live.py").write_text(FOLLOW)
     (here / "in.csv").write_text(HEADER + lines(0, 500))
     state, file = str(here / "state"), str(tmp_path / "live.state")
-    process = streamflow("run", "live.py", "--state", "state", "--epoch", "50ms", folder=here)
+    command = [sys.executable, "-m", "streamflow", "run", "live.py"]
+    process = subprocess.Popen([*command, "--state=state", "--epoch=50ms"], cwd=here)
     try:
         waited_for(lambda: (here / "rows.jsonl").exists())
 
@@ -421,8 +427,7 @@ def test_a_running_flow_is_shown_and_exported(
         assert main(["state", "export", state, file]) == 0
     finally:
         process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=60)
-    assert process.returncode == 0, said
+        assert process.wait(60) == 0
     shutil.copytree(here, there, ignore=shutil.ignore_patterns("state"))
     assert main(["state", "import", file, str(there / "state")]) == 0
 
@@ -430,11 +435,12 @@ def test_a_running_flow_is_shown_and_exported(
         (folder / "live.py").write_text(FOLLOW.replace("follow=True", ""))
         with (folder / "in.csv").open("a") as csv:
             csv.write(lines(700, 1000))
-    running = [
-        streamflow("run", "live.py", "--state", "state", "--json", folder=folder)
-        for folder in (here, there)
-    ]
-    balances = [json.loads(process.communicate(timeout=60)[0]) for process in running]
+    balances = []
+    for folder in (here, there):
+        monkeypatch.chdir(folder)
+        capsys.readouterr()
+        assert main(["run", "live.py", "--state", "state", "--json"]) == 0
+        balances.append(json.loads(capsys.readouterr().out))
     assert balances[0] == balances[1]
     assert balances[0]["readings"] == balances[0]["out"] == 1000
     for name in ("rows.jsonl", "alerts.jsonl"):
@@ -446,18 +452,12 @@ def test_a_running_flow_is_shown_and_exported(
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with a flow; what a command sets up in this process is put back."""
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a flow."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path.copy())
-    monkeypatch.setattr(sys, "modules", sys.modules.copy())
-    logger = logging.getLogger("streamflow")
-    handlers, level = logger.handlers.copy(), logger.level
     (tmp_path / "live.py").write_text(FOLLOW.replace("follow=True", ""))
     (tmp_path / "in.csv").write_text(HEADER + lines(0, 100))
-    yield tmp_path
-    logger.handlers[:] = handlers
-    logger.setLevel(level)
+    return tmp_path
 
 
 def started(*options: str) -> list[int]:
