@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for command in COMMANDS:
         own = commands.add_parser(
             command.NAME,
+            allow_abbrev=False,
             help=command.HELP,
             description=command.HELP,
             epilog=f"example:\n  {command.EXAMPLE}",

@@ -23,6 +23,9 @@ NAME = "run"
 HELP = "run a flow on Bytewax, with threads or processes"
 EXAMPLE = "streamflow run machines.py --workers 2 --state state/machines"
 
+ONCE_ONLY = ("--forget", "--rename", "--from-position")
+"""Options that change what is kept: a restart by itself must not apply them again."""
+
 log = logging.getLogger("streamflow.run")
 
 
@@ -106,9 +109,24 @@ def _alone(job: Job, options: argparse.Namespace) -> Balance:
 
     def again() -> None:
         log.warning("starting again")
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        os.execv(sys.executable, [sys.executable, *once_only_removed(sys.orig_argv[1:])])
 
     return supervise(job, workers=options.workers, metrics=_address(options), on_clock_step=again)
+
+
+def once_only_removed(arguments: Sequence[str]) -> list[str]:
+    """A command line without what was meant for its first start alone.
+
+    >>> once_only_removed(["run", "f.py", "--forget", "detect", "--rename=a=b", "--workers", "2"])
+    ['run', 'f.py', '--workers', '2']
+    """
+    out: list[str] = []
+    skip = False
+    for argument in arguments:
+        if not skip and argument.partition("=")[0] not in ONCE_ONLY:
+            out.append(argument)
+        skip = not skip and argument in ONCE_ONLY
+    return out
 
 
 def _address(options: argparse.Namespace) -> tuple[str, int] | None:
@@ -122,13 +140,13 @@ def _cluster(job: Job, options: argparse.Namespace) -> Balance:
 
     command = [sys.executable, "-m", "streamflow", "run", options.flow]
     command += [f"--workers={options.workers}", f"--log={options.log}", f"--epoch={options.epoch}"]
-    command += [f"--from-position={given}" for given in options.from_position]
     command += [f"--state={options.state}"] if options.state else []
     command += [f"--metrics={options.metrics}"] if options.metrics else []
     keep = [job.state.lock_fd] if job.state else []
     # Bytewax prints what it thinks of connections; that is no part of a JSON document.
     stdout = sys.stderr.fileno() if options.json else None
-    return Cluster(command, options.processes, keep, stdout).run()
+    first = [f"--from-position={given}" for given in options.from_position]
+    return Cluster(command, options.processes, keep, stdout, first).run()
 
 
 def _member(job: Job, options: argparse.Namespace) -> int:

@@ -147,7 +147,9 @@ class State:
         rank = np.zeros(len(self.index.names), np.int32)
         rank[rows] = np.arange(len(rows), dtype=np.int32)
         codec = self.memory.codec
-        kept = sorted((int(rank[row]), thing) for row, thing in self.objects.items()) if codec else []
+        kept = (
+            sorted((int(rank[row]), thing) for row, thing in self.objects.items()) if codec else []
+        )
         return {
             "version": self.memory.version,
             "columns": self.table.snapshot(rows),

@@ -39,6 +39,8 @@ class Cluster:
         File descriptors that they inherit.
     stdout
         Where they print to, a file descriptor; None is where this process prints to.
+    first
+        Arguments for the first start, not for one after that.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class Cluster:
         processes: int,
         keep: Sequence[int] = (),
         stdout: int | None = None,
+        first: Sequence[str] = (),
     ) -> None:
+        self._first = first
         self._command = command
         self._processes = processes
         self._keep = keep
@@ -63,6 +67,7 @@ class Cluster:
                 if not self._run_once(reports) or self._stops:
                     break
                 log.warning("starting all %d processes again", self._processes)
+                self._first = ()
             total = Balance()
             for report in reports:
                 if report.exists():
@@ -79,7 +84,7 @@ class Cluster:
                 place += [f"--report={report}", f"--lifeline={ours}"]
                 # In sessions of their own: a Ctrl-C reaches them through us, once.
                 process = subprocess.Popen(
-                    [*self._command, *place],
+                    [*self._command, *self._first, *place],
                     pass_fds=[ours, *self._keep],
                     stdout=self._stdout,
                     start_new_session=True,

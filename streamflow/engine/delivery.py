@@ -22,11 +22,17 @@ class Delivery:
     last snapshot waits; the snapshot contains it; anything that comes after a snapshot, if only
     the word COMMITTED, proves that snapshot durable (the engine lets nothing of the next epoch
     into the flow before), and then it is written.
+
+    Snapshots are numbered, so that what a run has handed out at its end is not handed out again
+    by every later start: `delivered` is the number of the last snapshot whose items are out.
     """
 
-    def __init__(self, sink: Sink, saved: Any) -> None:
+    def __init__(self, sink: Sink, saved: Any, delivered: int = 0) -> None:
         self.late = sink.deliver == "durable"
-        resume, waiting = saved or (None, [])
+        self.step = sink.step
+        resume, waiting, self.number = saved or (None, [], 0)
+        if self.number <= delivered:
+            waiting = []
         self._writer = sink.open(resume)
         self._waiting: list[Item] = []
         self._snapped: list[Item] = []
@@ -48,7 +54,8 @@ class Delivery:
         """Where the writer stands, and what waits."""
         self._settle()
         self._snapped, self._waiting = self._waiting, []
-        return [self._writer.snapshot(), [freeze(item) for item in self._snapped]]
+        self.number += 1
+        return [self._writer.snapshot(), [freeze(item) for item in self._snapped], self.number]
 
     def close(self, *, failed: bool = False) -> None:
         """Let go. Late items are written, unless the flow has failed: they may not be durable."""

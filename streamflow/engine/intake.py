@@ -39,8 +39,12 @@ class Parcel:
     """When it was polled, monotonic ns."""
     live: bool = False
     """Whether readings arrive by the clock; history arrives at its event time."""
+    tick: int | None = None
+    """At the end of a source: how far its time has come, for the shards that did not hear."""
     marker: bool = False
     """True for the word that what came before is durable."""
+    stop: bool = False
+    """True for the word that the source was told to stop before its end."""
 
 
 class Intake:

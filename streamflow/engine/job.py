@@ -58,6 +58,8 @@ class Job:
     """When a source was last asked for more, monotonic ns."""
     durable: dict[str, int] = field(default_factory=dict)
     """source/partition -> snapshots known to be durable."""
+    delivered: dict[str, int] = field(default_factory=dict)
+    """sink -> number of the snapshot up to which late items are out."""
     epochs: int = 0
     """Epochs known to be durable."""
     commit_waits: deque[int] = field(default_factory=lambda: deque(maxlen=10_000))
@@ -119,6 +121,8 @@ class Job:
         """The flow has ended and all is durable, or it has failed."""
         for delivery in self.late:
             delivery.close(failed=failed)
+            if not failed:
+                self.delivered[delivery.step] = delivery.number
 
     def balance(self) -> Balance:
         """The sum over this process's shards."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from streamflow.core.connect import Sink, Source
 from streamflow.engine.plan import Plan
 from streamflow.errors import StateError
 
@@ -24,6 +25,8 @@ class Manifest:
         Into how many groups its devices are split.
     steps
         step -> what it remembers: kind, version, recipe of its estimator, fields.
+    ends
+        Sources and sinks: step -> kind; their positions are part of the state.
     partitions
         How many files the recovery store has.
     generation
@@ -33,6 +36,7 @@ class Manifest:
     flow: str
     shards: int
     steps: Mapping[str, Mapping[str, Any]]
+    ends: Mapping[str, str]
     partitions: int
     generation: int = 0
 
@@ -52,7 +56,9 @@ class Manifest:
                 "recipe": getattr(stage, "recipe", ""),
                 "fields": fields,
             }
-        return Manifest(plan.name, plan.shards, steps, partitions)
+        parts: list[Source | Sink] = [*plan.sources, *(tap.sink for tap in plan.taps)]
+        ends = {part.step: type(part).__name__ for part in parts}
+        return Manifest(plan.name, plan.shards, steps, ends, partitions)
 
     def tree(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -85,6 +91,14 @@ class Manifest:
             raise StateError(f"{place} does not fit the flow: " + "; ".join(problems))
 
     def _problems(self, new: Manifest) -> Iterator[str]:
+        for end, kind in self.ends.items():
+            if end not in new.ends:
+                added = [name for name in new.ends if name not in self.ends]
+                alike = [name for name in added if new.ends[name] == kind]
+                hint = f" or, if it has a new name, --rename {end}={alike[0]}" if alike else ""
+                yield f"its source or sink {end!r} is not in the flow now: --forget {end}{hint}"
+            elif new.ends[end] != kind:
+                yield f"{end!r} was a {kind} and is a {new.ends[end]}: --forget {end}"
         fresh = [step for step in new.steps if step not in self.steps]
         for step, old in self.steps.items():
             if step not in new.steps:

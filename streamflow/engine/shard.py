@@ -79,10 +79,16 @@ class Shard:
         self.balance.received += parcel.received
         self.balance.decoded += parcel.decoded
         self.balance.dead += len(parcel.dead)
-        return Outcome() if parcel.batch is None else self.on_batch(parcel.batch)
+        if parcel.tick is not None:
+            return self.advance(parcel.tick)
+        return Outcome() if parcel.batch is None else self.on_batch(parcel.batch, parcel.live)
 
-    def on_batch(self, batch: Batch) -> Outcome:
-        """Readings of this shard's devices, in order."""
+    def on_batch(self, batch: Batch, live: bool = False) -> Outcome:
+        """Readings of this shard's devices, in order.
+
+        If they are live, their arrival is a tick, too. In history it is none: there a device's
+        readings may arrive long before another's that came earlier in the file.
+        """
         outcome = Outcome()
         rest: Batch | None = batch if len(batch) else None
         while rest is not None:
@@ -105,14 +111,20 @@ class Shard:
             self.newest = max(self.newest or int(here.time[0]), int(here.time.max()))
             self.balance.readings += len(here)
             self._run(0, here.replace(device=rows, devices=self.index.names), outcome)
+        if live:
+            self._tick(outcome)
+        return outcome
+
+    def advance(self, now: int) -> Outcome:
+        """Time has come to `now` without a reading."""
+        outcome = Outcome()
+        self.now = max(self.now, now)
         self._tick(outcome)
         return outcome
 
     def on_tick(self, now: int) -> Outcome:
         """The clock has come to `now` without a reading; devices silent for too long go."""
-        outcome = Outcome()
-        self.now = max(self.now, now)
-        self._tick(outcome)
+        outcome = self.advance(now)
         if self.plan.ttl is not None:
             self.erase(silent(self.index, now, self.plan.ttl), "expired")
         return outcome

@@ -18,10 +18,10 @@ class Splitter:
     """Splits the parcels of one source partition: crc32(device) % shards.
 
     >>> from streamflow.core.batch import Batch
-    >>> batch = Batch.of([{"device": d, "time": 0} for d in "abca"], [])
+    >>> batch = Batch.of([{"device": d, "time": 0} for d in ["p1", "p2", "p1"]], [])
     >>> [(key, part.batch and len(part.batch)) for key, part in
-    ...  Splitter(2, "0").parcels(Parcel(4, 4, batch))]
-    [('0', 1), ('1', 3), ('1', None)]
+    ...  Splitter(2, "0").parcels(Parcel(3, 3, batch))]
+    X
     """
 
     def __init__(self, shards: int, partition: str) -> None:
@@ -29,12 +29,15 @@ class Splitter:
         self._home = str(crc32(partition.encode()) % shards)
         self._devices: Sequence[str] = ()
         self._shard_of = np.zeros(0, np.int64)
+        self._newest: int | None = None
 
     def parcels(self, parcel: Parcel) -> list[Addressed]:
         """One parcel for each shard, and one with the counts and the dead letters."""
         out = []
         if parcel.batch is not None and len(parcel.batch):
             shard = self._of(parcel.batch)
+            newest = int(parcel.batch.arrived.max())
+            self._newest = max(newest, self._newest or newest)
             for number in np.unique(shard).tolist():
                 part = parcel.batch.take(np.flatnonzero(shard == number))
                 out.append(
@@ -43,9 +46,19 @@ class Splitter:
         counts = Parcel(parcel.received, parcel.decoded, None, parcel.dead, parcel.polled)
         return [*out, (self._home, counts)]
 
+    def last_tick(self) -> list[Addressed]:
+        """The newest arrival, for all shards: local runs hear it, too."""
+        if self._newest is None:
+            return []
+        return [(str(n), Parcel(0, 0, tick=self._newest)) for n in range(self._shards)]
+
     def marker(self) -> list[Addressed]:
         """The word that what was before it is durable."""
         return [(self._home, Parcel(0, 0, marker=True))]
+
+    def stop(self) -> list[Addressed]:
+        """The word that this is a stop, for all shards: one may be where no signal has come yet."""
+        return [(str(n), Parcel(0, 0, stop=True)) for n in range(self._shards)]
 
     def _of(self, batch: Batch) -> NDArray[np.int64]:
         if batch.devices is not self._devices:

@@ -28,6 +28,7 @@ PARTITIONS = 4
 """Files of a new recovery store: as many workers as can write at the same time."""
 MANIFEST = "manifest.json"
 PROGRESS = "progress."
+_DELIVERED = "delivered "
 RECOVERY = "recovery"
 SHARDS_STEP = "_shards"
 """The Bytewax step that holds all shards."""
@@ -146,25 +147,51 @@ class StateDir:
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
-    def note_progress(self, durable: Mapping[str, int], process: int = 0) -> None:
-        """Write down how many snapshots of each source partition are durable.
+    def note_progress(
+        self,
+        durable: Mapping[str, int],
+        delivered: Mapping[str, int] | None = None,
+        process: int = 0,
+    ) -> None:
+        """Write down how many snapshots of each source partition are durable, and what is out.
 
         Beside the recovery store, not from it: while Bytewax has it open, a second SQLite in
         the same process would take the first one's locks away.
         """
-        _write_json(self.path / f"{PROGRESS}{process}.json", dict(durable))
+        out = {_DELIVERED + sink: number for sink, number in (delivered or {}).items()}
+        _write_json(self.path / f"{PROGRESS}{process}.json", {**durable, **out})
 
     def durable(self) -> dict[str, int]:
         """source/partition -> snapshots known to be durable."""
+        return {key: n for key, n in self._noted().items() if not key.startswith(_DELIVERED)}
+
+    def delivered(self) -> dict[str, int]:
+        """sink -> number of the snapshot up to which its late items are out."""
+        noted = self._noted().items()
+        return {k.removeprefix(_DELIVERED): n for k, n in noted if k.startswith(_DELIVERED)}
+
+    def _noted(self) -> dict[str, int]:
         known: dict[str, int] = {}
         for path in sorted(self.path.glob(f"{PROGRESS}*.json")):
-            for partition, count in _read_json(path).items():
-                known[partition] = max(count, known.get(partition, 0))
+            for key, count in _read_json(path).items():
+                known[key] = max(count, known.get(key, 0))
         return known
+
+    def _note_anew(self, moved: Mapping[str, str], forgotten: Collection[str]) -> None:
+        """Carry on what is known of sources under their new names."""
+        known = {}
+        for partition, count in self.durable().items():
+            step, _, key = partition.partition("/")
+            if step not in forgotten:
+                known[f"{moved.get(step, step)}/{key}"] = count
+        delivered = self.delivered()
+        for path in self.path.glob(f"{PROGRESS}*.json"):
+            path.unlink()
+        self.note_progress(known, delivered)
 
     def _consolidate(self) -> None:
         """What all processes have noted, in one file."""
-        self.note_progress(self.durable())
+        self.note_progress(self.durable(), self.delivered())
         for path in self.path.glob(f"{PROGRESS}*.json"):
             if path.name != f"{PROGRESS}0.json":
                 path.unlink()
@@ -183,8 +210,8 @@ class StateDir:
         self, old: Manifest, store: Store, forget: Collection[str], rename: Mapping[str, str]
     ) -> Manifest:
         for step in [*forget, *rename]:
-            if step not in old.steps:
-                known = ", ".join(old.steps)
+            if step not in old.steps and step not in old.ends:
+                known = ", ".join([*old.steps, *old.ends])
                 raise StateError(f"{self.path} has no step {step!r} to forget or rename: {known}")
         values: dict[tuple[str, str], Any] = {}
         for snap in store.snaps():
@@ -198,9 +225,12 @@ class StateDir:
                         _write_off(tree, name, len(forgotten["held"]["time"]))
                 tree["steps"] = steps
                 values[snap.step, snap.key] = pack(tree)
-        store.replace(values, {})
+        moved = {name: to for name, to in rename.items() if name in old.ends}
+        store.replace(values, moved, [name for name in forget if name in old.ends])
         left = {rename.get(n, n): s for n, s in old.steps.items() if n not in forget}
-        mended = replace(old, steps=left)
+        ends = {rename.get(n, n): kind for n, kind in old.ends.items() if n not in forget}
+        mended = replace(old, steps=left, ends=ends)
+        self._note_anew(moved, forget)
         _write_json(self._manifest, mended.tree())
         return mended
 

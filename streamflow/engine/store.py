@@ -10,7 +10,7 @@ are read by an unpickler that refuses everything else.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -116,8 +116,13 @@ class Store:
                 with closing(sqlite3.connect(folder / path.name)) as target:
                     file.backup(target)
 
-    def replace(self, values: Mapping[tuple[str, str], Any], steps: Mapping[str, str]) -> None:
-        """Put other values in place of snapshots, and other names in place of steps.
+    def replace(
+        self,
+        values: Mapping[tuple[str, str], Any],
+        steps: Mapping[str, str],
+        forget: Collection[str] = (),
+    ) -> None:
+        """Put other values in place of snapshots, other names in place of steps; forget steps.
 
         What was there before is gone from the files, not just from view.
         """
@@ -135,6 +140,10 @@ class Store:
                         database.execute(
                             "update snaps set step_id = ? where step_id = ?",
                             (self._prefix + new, self._prefix + old),
+                        )
+                    for step in forget:
+                        database.execute(
+                            "delete from snaps where step_id = ?", (self._prefix + step,)
                         )
                     database.execute("delete from snaps where snap_epoch >= ?", (before,))
                 database.execute("vacuum")

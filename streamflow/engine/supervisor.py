@@ -66,6 +66,8 @@ def supervise(
         What to do when the wall clock was set back: Bytewax plans by it, and would stand still
         until it has caught up. Default: say so.
     """
+    if job.state:
+        job.delivered |= job.state.delivered()
     with ExitStack() as around:
         around.enter_context(_signals(job))
         number = place.process if place else 0
@@ -116,7 +118,7 @@ def _watch(job: Job, process: int, on_clock_step: Callable[[], None] | None) -> 
             offset = now
             if job.state and job.last_commit != noted:
                 noted = job.last_commit
-                job.state.note_progress(job.durable, process)
+                job.state.note_progress(job.durable, job.delivered, process)
 
     thread = threading.Thread(target=look, name="streamflow-watch", daemon=True)
     thread.start()
@@ -125,5 +127,5 @@ def _watch(job: Job, process: int, on_clock_step: Callable[[], None] | None) -> 
     finally:
         done.set()
         thread.join()
-        if job.state and job.durable:
-            job.state.note_progress(job.durable, process)
+        if job.state and (job.durable or job.delivered):
+            job.state.note_progress(job.durable, job.delivered, process)

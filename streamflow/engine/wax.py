@@ -28,6 +28,7 @@ from streamflow.engine.delivery import COMMITTED, Delivery, Item
 from streamflow.engine.intake import Intake, Parcel
 from streamflow.engine.job import Job
 from streamflow.engine.local import Progress
+from streamflow.engine.pace import LONGEST_WAIT
 from streamflow.engine.pack import pack, unpack
 from streamflow.engine.plan import Plan, Tap
 from streamflow.engine.result import Result
@@ -152,33 +153,49 @@ class _Partition(StatefulSourcePartition[Addressed, Any]):
         self._job = job
         self._intake = Intake(source, job.plan.schema, partition, position, job.clock)
         self._split = Splitter(job.plan.shards, partition)
-        self._wait: float | None = None
+        self._poll_at: int | None = None
+        """When the source wants to be asked again, monotonic ns; None is at once."""
+        self._begun = self._ended = False
         self._snapped: tuple[Any, int] | None = None
 
     def next_batch(self) -> Iterable[Addressed]:
-        self._job.last_poll = self._job.clock.monotonic()
+        now = self._job.last_poll = self._job.clock.monotonic()
         out = self._committed()
-        if self._job.stopping:
+        if self._ended:
             raise StopIteration
+        if self._job.stopping:
+            self._ended, self._poll_at = True, None
+            return [*out, *self._split.stop()]
+        if not self._begun:
+            self._begun = True
+            return self._split.marker()
+        if self._poll_at is not None and now < self._poll_at:
+            return out
         try:
             parcel = self._intake.poll()
         except EndOfStream:
-            raise StopIteration from None
+            self._ended = True
+            return [*out, *self._split.last_tick()]
         except (Backoff, NotConnected) as error:
-            self._wait = error.wait if isinstance(error, Backoff) else 1.0
+            self._rest(error.wait if isinstance(error, Backoff) else 1.0)
             return out
         if parcel is None:
-            self._wait = self._intake.reader.next_poll()
+            self._rest(self._intake.reader.next_poll())
             return out
-        self._wait = None
+        self._poll_at = None
         parcel.polled = self._job.clock.monotonic()
         self._job.polled(self._intake.reader)
         return [*out, *self._split.parcels(parcel)]
 
     def next_awake(self) -> datetime | None:
-        if self._wait is None:
+        if self._poll_at is None:
             return None
-        return datetime.fromtimestamp(self._job.clock.now() / 1e9 + self._wait, UTC)
+        # However long the source rests, a stop must be noticed.
+        wait = min((self._poll_at - self._job.clock.monotonic()) / 1e9, LONGEST_WAIT)
+        return datetime.fromtimestamp(self._job.clock.now() / 1e9 + wait, UTC)
+
+    def _rest(self, seconds: float) -> None:
+        self._poll_at = self._job.clock.monotonic() + round(seconds * 1e9)
 
     def snapshot(self) -> Any:
         position = self._intake.reader.position()
@@ -204,15 +221,18 @@ class _ShardLogic(StatefulBatchLogic[Parcel, tuple[int, Item], Any]):
     def __init__(self, job: Job, saved: Any) -> None:
         self._job = job
         self._shard = Shard(job.plan, unpack(saved) if saved else None)
-        self._live = False
+        self._live = self._stopped = False
         self._due: datetime | None = None
         job.opened(self._shard)
 
     def on_batch(self, batch: list[Parcel]) -> tuple[list[tuple[int, Item]], bool]:
         out: list[tuple[int, Item]] = []
         for parcel in batch:
-            if parcel.marker:
-                out += [(n, COMMITTED) for n, tap in self._taps() if tap.sink.deliver == "durable"]
+            if parcel.marker:  # at the start, too: it opens the sinks, replacing old files
+                out += [(n, COMMITTED) for n, _ in self._taps()]
+                continue
+            if parcel.stop:
+                self._stopped = True
                 continue
             outcome = self._shard.on_parcel(parcel)
             self._live |= parcel.live
@@ -234,7 +254,7 @@ class _ShardLogic(StatefulBatchLogic[Parcel, tuple[int, Item], Any]):
         return self._due
 
     def on_eof(self) -> tuple[list[tuple[int, Item]], bool]:
-        if self._job.stopping:  # a stop is not an end: what is held stays held
+        if self._stopped:  # a stop is not an end: what is held stays held
             return [], StatefulBatchLogic.RETAIN
         outcome = self._shard.on_end()
         self._job.handled(outcome)
@@ -274,8 +294,10 @@ class _Sink(FixedPartitionedSink[Item, Any]):
         return 0
 
     def build_part(self, step_id: str, for_part: str, resume_state: Any) -> _Writer:
-        delivery = Delivery(self._tap.sink, resume_state) if self._tap else None
-        return _Writer(self._job, delivery)
+        if self._tap is None:
+            return _Writer(self._job, None)
+        delivered = self._job.delivered.get(self._tap.sink.step, 0)
+        return _Writer(self._job, Delivery(self._tap.sink, resume_state, delivered))
 
 
 class _Writer(StatefulSinkPartition[Item, Any]):

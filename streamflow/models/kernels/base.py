@@ -69,10 +69,17 @@ def inputs(batch: Batch, sensors: Sequence[str]) -> tuple[Inputs, Inputs]:
     return seen, Inputs(values, good)
 
 
+class CannotCompileError(Exception):
+    """Why an estimator runs reading by reading."""
+
+
 class Kernel(ABC):
     """One compiled estimator: the fields of its state, and River objects in and out of it."""
 
     fields: Mapping[str, Field]
+
+    def restored(self, state: Fields, rows: Sequence[int]) -> None:
+        """Devices joined or came back: fill what follows from their state."""
 
     @abstractmethod
     def export(self, state: Fields, row: int, sensors: Sequence[str]) -> Any:
@@ -112,9 +119,6 @@ class Transformer(Kernel):
 class Detector(Kernel):
     """A compiled detector."""
 
-    def prepare(self, state: Fields, rows: Codes, good: Inputs, may: Mask) -> None:
-        """Before a batch: whatever needs Python."""
-
     @abstractmethod
     def run(
         self,
@@ -126,3 +130,22 @@ class Detector(Kernel):
         scores: Values,
     ) -> None:
         """Reading by reading: score `seen` into `scores`; if it may be learned, learn `good`."""
+
+
+class Filter(Kernel):
+    """A compiled anomaly filter. River's objects in and out are the filter with its detector."""
+
+    @abstractmethod
+    def passes(self, state: Fields, rows: Codes, scores: Values, learn: Mask) -> Mask:
+        """Which of the readings that are to be learned are, given their scores.
+
+        No two are of one device.
+        """
+
+
+class Watcher(Kernel):
+    """A compiled drift detector."""
+
+    @abstractmethod
+    def run(self, state: Fields, rows: Codes, values: Values, drift: Values) -> None:
+        """Value by value: update; set `drift` to 1 where a drift is detected."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from streamflow.engine.rows import Rows
 @dataclass(frozen=True)
 class Sleep(Stage):
     def on_batch(self, batch: Batch, state: State) -> Batch:
-        print("asleep", flush=True)
+        print("asleep", file=sys.stderr)
         time.sleep(60)
         return batch
 
