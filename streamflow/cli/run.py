@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamflow.cli.output import print_json, set_up_logs
-from streamflow.errors import FlowError
+from streamflow.errors import FlowError, StreamflowError
 
 if TYPE_CHECKING:
     from streamflow.engine.balance import Balance
@@ -101,7 +101,13 @@ def _job(plan: Plan, options: argparse.Namespace) -> Job:
     epoch = duration(options.epoch)
     if epoch < 10**7:
         raise FlowError(f"--epoch {options.epoch}: at least 10ms")
-    return Job(plan, epoch=epoch, positions=positions)
+    return Job(plan, epoch=epoch, positions=positions, on_failure=_give_up)
+
+
+def _give_up(error: StreamflowError) -> None:
+    """Say why, and end at once, as in a crash: what was durable is so still."""
+    print(f"streamflow: {error}", file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 def _alone(job: Job, options: argparse.Namespace) -> Balance:

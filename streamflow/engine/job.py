@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from streamflow.engine.local import Progress
 from streamflow.engine.plan import Plan
 from streamflow.engine.shard import Outcome, Shard
 from streamflow.engine.statedir import StateDir
+from streamflow.errors import StreamflowError
 
 EPOCH = 2 * 10**9
 """The default epoch, ns."""
@@ -48,6 +49,8 @@ class Job:
     positions: Mapping[str, Any] = field(default_factory=dict)
     progress: Progress | None = None
     captured: Outcome | None = None
+    on_failure: Callable[[StreamflowError], None] | None = None
+    """Told why the flow cannot go on, before Bytewax says it in its own way."""
     clock: Clock = field(default_factory=SystemClock)
     dead: list[DeadLetter] = field(default_factory=list)
     shards: list[Shard] = field(default_factory=list)
@@ -108,6 +111,11 @@ class Job:
             if self.captured is not None:
                 self.captured.add(outcome)
                 self.dead += parcel.dead if parcel else []
+
+    def failed(self, error: StreamflowError) -> None:
+        """The flow cannot go on."""
+        if self.on_failure:
+            self.on_failure(error)
 
     def committed(self, partition: str, snapshots: int, wait: int) -> None:
         """So many snapshots of a source partition are durable, the last one `wait` ns old."""

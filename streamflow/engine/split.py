@@ -18,10 +18,11 @@ class Splitter:
     """Splits the parcels of one source partition: crc32(device) % shards.
 
     >>> from streamflow.core.batch import Batch
-    >>> batch = Batch.of([{"device": d, "time": 0} for d in ["p1", "p2", "p1"]], [])
+    >>> names = ["pump-0", "pump-4", "pump-0"]
+    >>> batch = Batch.of([{"device": name, "time": 0} for name in names], [])
     >>> [(key, part.batch and len(part.batch)) for key, part in
     ...  Splitter(2, "0").parcels(Parcel(3, 3, batch))]
-    X
+    [('0', 2), ('1', 1), ('1', None)]
     """
 
     def __init__(self, shards: int, partition: str) -> None:

@@ -7,12 +7,13 @@ holding all stages of a shard -> sinks. Items are parcels and batches, never rea
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import wraps
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
@@ -38,6 +39,8 @@ from streamflow.engine.statedir import SHARDS_STEP
 from streamflow.errors import Backoff, EndOfStream, NotConnected, StateError, StreamflowError
 
 Addressed = tuple[str, Any]
+P = ParamSpec("P")
+T = TypeVar("T")
 _SQLITE = re.compile(r'SqliteFailure\(.*Some\("(.*)"\)')
 TICK = 1.0
 """Seconds between two ticks of a shard that has live input."""
@@ -123,6 +126,20 @@ def _dataflow(job: Job) -> Dataflow:
     return flow
 
 
+def _told(method: Callable[P, T]) -> Callable[P, T]:
+    """A callback of Bytewax that tells the job what goes wrong before Bytewax panics about it."""
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(*args, **kwargs)
+        except StreamflowError as error:
+            args[0]._job.failed(error)  # type: ignore[attr-defined]
+            raise
+
+    return call
+
+
 @dataclass(frozen=True)
 class _Pick:
     number: int
@@ -139,6 +156,7 @@ class _Source(FixedPartitionedSource[Addressed, Any]):
     def list_parts(self) -> list[str]:
         return list(self._source.partitions())
 
+    @_told
     def build_part(self, step_id: str, for_part: str, resume_state: Any) -> _Partition:
         return _Partition(self._job, self._source, for_part, resume_state)
 
@@ -158,6 +176,7 @@ class _Partition(StatefulSourcePartition[Addressed, Any]):
         self._begun = self._ended = False
         self._snapped: tuple[Any, int] | None = None
 
+    @_told
     def next_batch(self) -> Iterable[Addressed]:
         now = self._job.last_poll = self._job.clock.monotonic()
         out = self._committed()
@@ -197,6 +216,7 @@ class _Partition(StatefulSourcePartition[Addressed, Any]):
     def _rest(self, seconds: float) -> None:
         self._poll_at = self._job.clock.monotonic() + round(seconds * 1e9)
 
+    @_told
     def snapshot(self) -> Any:
         position = self._intake.reader.position()
         self._snapped = position, self._job.clock.monotonic()
@@ -225,6 +245,7 @@ class _ShardLogic(StatefulBatchLogic[Parcel, tuple[int, Item], Any]):
         self._due: datetime | None = None
         job.opened(self._shard)
 
+    @_told
     def on_batch(self, batch: list[Parcel]) -> tuple[list[tuple[int, Item]], bool]:
         out: list[tuple[int, Item]] = []
         for parcel in batch:
@@ -242,6 +263,7 @@ class _ShardLogic(StatefulBatchLogic[Parcel, tuple[int, Item], Any]):
             self._job.handled(outcome, parcel)
         return out, StatefulBatchLogic.RETAIN
 
+    @_told
     def on_notify(self) -> tuple[list[tuple[int, Item]], bool]:
         self._due = None
         outcome = self._shard.on_tick(self._job.clock.now())
@@ -253,6 +275,7 @@ class _ShardLogic(StatefulBatchLogic[Parcel, tuple[int, Item], Any]):
             self._due = datetime.fromtimestamp(self._job.clock.now() / 1e9 + TICK, UTC)
         return self._due
 
+    @_told
     def on_eof(self) -> tuple[list[tuple[int, Item]], bool]:
         if self._stopped:  # a stop is not an end: what is held stays held
             return [], StatefulBatchLogic.RETAIN
@@ -260,6 +283,7 @@ class _ShardLogic(StatefulBatchLogic[Parcel, tuple[int, Item], Any]):
         self._job.handled(outcome)
         return self._address(outcome), StatefulBatchLogic.RETAIN
 
+    @_told
     def snapshot(self) -> Any:
         return pack(self._shard.snapshot()) if self._job.state else None
 
@@ -293,6 +317,7 @@ class _Sink(FixedPartitionedSink[Item, Any]):
     def part_fn(self, item_key: str) -> int:
         return 0
 
+    @_told
     def build_part(self, step_id: str, for_part: str, resume_state: Any) -> _Writer:
         if self._tap is None:
             return _Writer(self._job, None)
@@ -304,10 +329,12 @@ class _Writer(StatefulSinkPartition[Item, Any]):
     def __init__(self, job: Job, delivery: Delivery | None) -> None:
         self._job, self._delivery = job, delivery
 
+    @_told
     def write_batch(self, values: Sequence[Item]) -> None:
         if self._delivery:
             self._delivery.write(values)
 
+    @_told
     def snapshot(self) -> Any:
         return self._delivery.snapshot() if self._delivery else None
 
