@@ -77,6 +77,10 @@ class Columns:
             out = np.array([*known, -1], np.int32)[raw.codes]
         else:
             seen = self._codes
+            try:  # all of them known, as they are nearly always
+                return np.fromiter(map(seen.__getitem__, raw), np.int32, len(raw))
+            except (KeyError, TypeError):
+                pass
             codes = [seen.get(name, -1) if isinstance(name, str) else -1 for name in raw]
             for k, code in enumerate(codes):
                 if code < 0:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from streamflow.core.batch import Batch
 from streamflow.core.connect import Messages, Trouble
@@ -15,6 +17,7 @@ from streamflow.formats.columns import Columns
 
 _BYTE = re.compile(r"byte (\d+)")
 _BOM = b"\xef\xbb\xbf"
+_NOT_TYPED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -50,21 +53,30 @@ class JsonDecoder:
 
     def decode(self, messages: Messages, dead: Trouble) -> Batch:
         """All readings of the messages, in order."""
+        rows: Sequence[int] = range(len(messages.payloads))
+        try:
+            values = list(map(astuple, map(self._typed, messages.payloads)))
+        except _NOT_TYPED:
+            values, rows = self._one_by_one(messages, dead)
+        columns = zip(*values, strict=True) if values else [()] * len(self._names)
+        fields = dict(zip(self._names, columns, strict=True))
+        return self._columns.build(fields, rows, dead, messages.arrived)
+
+    def _one_by_one(
+        self, messages: Messages, dead: Trouble
+    ) -> tuple[list[tuple[Any, ...]], list[int]]:
         values: list[tuple[Any, ...]] = []
         rows: list[int] = []
-        typed, astuple = self._typed, msgspec.structs.astuple
         for i, payload in enumerate(messages.payloads):
             try:
-                values.append(astuple(typed(payload)))
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                values.append(astuple(self._typed(payload)))
+            except _NOT_TYPED:
                 thing = self._again(i, payload, dead)
                 if thing is None:
                     continue
                 values.append(tuple(thing.get(name) for name in self._names))
             rows.append(i)
-        columns = zip(*values, strict=True) if values else [()] * len(self._names)
-        fields = dict(zip(self._names, columns, strict=True))
-        return self._columns.build(fields, rows, dead, messages.arrived)
+        return values, rows
 
     def _again(self, i: int, payload: bytes, dead: Trouble) -> dict[str, Any] | None:
         if payload.startswith(_BOM):
