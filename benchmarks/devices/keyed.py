@@ -32,21 +32,21 @@ PARTITIONS = 4
 class Last(StatefulBatchLogic[float, float, Saved]):
     """Keeps the last values of one device, and how many there were.
 
-    With a watch it forgets the device when nothing comes: here at once, for the snapshot is taken
-    to be as old as `AGE`.
+    If it `expires`, it forgets the device when nothing comes: here at once, for a snapshot is
+    taken to be older than `AGE`.
     """
 
-    def __init__(self, saved: Saved | None, watch: Watch | None) -> None:
+    def __init__(self, saved: Saved | None, expires: bool) -> None:
         self.count, self.last = saved or (0, array("d", bytes(8 * VALUES)))
-        self.due = datetime.now(UTC) if saved and watch else None
-        self.watch = watch
+        self.expires = expires
+        self.due = datetime.now(UTC) if saved and expires else None
 
     def on_batch(self, values: list[float]) -> tuple[list[float], bool]:
         """Keep the values."""
         for number in values:
             self.last[self.count % VALUES] = number
             self.count += 1
-        if self.watch:
+        if self.expires:
             self.due = datetime.now(UTC) + AGE
         return values, StatefulBatchLogic.RETAIN
 
@@ -56,8 +56,6 @@ class Last(StatefulBatchLogic[float, float, Saved]):
 
     def on_notify(self) -> tuple[list[float], bool]:
         """Forget it."""
-        assert self.watch is not None
-        self.watch.expired()
         return [], StatefulBatchLogic.DISCARD
 
     def snapshot(self) -> Saved:
@@ -65,11 +63,12 @@ class Last(StatefulBatchLogic[float, float, Saved]):
         return self.count, self.last[:]
 
 
-def dataflow(source: Fleet, sink: Count, watch: Watch | None) -> Dataflow:
+def dataflow(source: Fleet, sink: Count, expires: bool) -> Dataflow:
     """The whole program."""
     flow = Dataflow("devices")
     readings = op.input("fleet", flow, source)
-    op.output("count", op.stateful_batch("last", readings, lambda saved: Last(saved, watch)), sink)
+    last = op.stateful_batch("last", readings, lambda saved: Last(saved, expires))
+    op.output("count", last, sink)
     return flow
 
 
@@ -84,9 +83,7 @@ def run(phase: str, devices: int, folder: str) -> dict[str, float]:
         store.mkdir()
         init_db_dir(store, PARTITIONS)
     watch = Watch(sum(map(len, batches)))
-    if expires:
-        watch.expiring()
-    flow = dataflow(Fleet(batches, watch, expires), Count(watch), watch if expires else None)
+    flow = dataflow(Fleet(batches, watch, expires), Count(watch), expires)
     cli_main(
         flow,
         epoch_interval=timedelta(hours=1),

@@ -24,7 +24,6 @@ from streamflow import (
     SystemClock,
     Writer,
 )
-from streamflow.engine.pack import unpack
 from streamflow.engine.statedir import SHARDS_STEP, StateDir
 from streamflow.errors import EndOfStream
 
@@ -93,7 +92,7 @@ def _batches(devices: int, phase: str) -> list[Batch]:
 
 def _known(folder: str) -> int:
     snaps = StateDir(Path(folder)).store().snaps()
-    return sum(len(unpack(snap.value)["devices"]) for snap in snaps if snap.step == SHARDS_STEP)
+    return sum(len(snap.value["devices"]) for snap in snaps if snap.step == SHARDS_STEP)
 
 
 @dataclass(frozen=True)
@@ -140,14 +139,15 @@ class _FleetReader(Reader):
             arrived = int(batch.arrived[0])
             return Messages([b""] * len(batch), [number] * len(batch), arrived=arrived)
         if self._live and self._watch.waited < SWEEP:
-            self._watch.expiring()
             return None
-        self._watch.expired()
         self._watch.ended()
         raise EndOfStream("each device has sent a reading")
 
     def position(self) -> int:
         return self._at
+
+    def next_poll(self) -> float:
+        return 0.1
 
 
 @dataclass(frozen=True)

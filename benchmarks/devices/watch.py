@@ -19,8 +19,8 @@ class Figures:
         Seconds from the start of the program to the arrival of its first batch.
     readings_cpu
         Seconds of CPU from the first batch handed out to the arrival of the last reading.
-    expiry_cpu
-        Seconds of CPU for forgetting devices.
+    input_cpu
+        Seconds of CPU from the start of the program to the end of its input.
     end_cpu, end_wall
         Seconds from the end of the input to the end of the program: the last snapshot.
     grown
@@ -34,7 +34,7 @@ class Figures:
     ready_cpu: float
     ready_wall: float
     readings_cpu: float
-    expiry_cpu: float
+    input_cpu: float
     end_cpu: float
     end_wall: float
     grown: float
@@ -69,8 +69,6 @@ class Watch:
         self._ready: _Mark | None = None
         self._last: _Mark | None = None
         self._ended: _Mark | None = None
-        self._expiring: _Mark | None = None
-        self._expired: _Mark | None = None
         self._grown = 0
 
     def polled(self) -> None:
@@ -83,19 +81,6 @@ class Watch:
         self._left -= readings
         if self._left == 0:
             self._last = _now()
-
-    def expiring(self) -> None:
-        """Devices are forgotten from now on."""
-        self._expiring = self._expiring or _now()
-
-    def expired(self) -> None:
-        """Devices have been forgotten."""
-        self._expired = _now()
-
-    @property
-    def complete(self) -> bool:
-        """Whether all readings have arrived."""
-        return self._last is not None
 
     @property
     def waited(self) -> float:
@@ -114,15 +99,12 @@ class Watch:
         assert self._ready is not None
         assert self._last is not None
         assert self._ended is not None
-        expiry = 0.0
-        if self._expiring and self._expired:
-            expiry = self._expired.cpu - self._expiring.cpu
         return asdict(
             Figures(
                 ready_cpu=self._ready.cpu - self._begun.cpu,
                 ready_wall=self._ready.wall - self._begun.wall,
                 readings_cpu=self._last.cpu - self._polled.cpu,
-                expiry_cpu=expiry,
+                input_cpu=self._ended.cpu - self._begun.cpu,
                 end_cpu=end.cpu - self._ended.cpu,
                 end_wall=end.wall - self._ended.wall,
                 grown=self._grown,

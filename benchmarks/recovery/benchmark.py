@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median, quantiles
 
 from benchmarks import process
@@ -71,8 +72,8 @@ def run(size: str, repeats: int) -> Report:
     cases: list[Case] = []
     for setting in SIZES[size]:
         on, off = interleave(
-            lambda s=setting: _measure(s, recovery=True),
-            lambda s=setting: _measure(s, recovery=False),
+            partial(_measure, setting, recovery=True),
+            partial(_measure, setting, recovery=False),
             repeats,
         )
         cases += _cases(setting, on, off)

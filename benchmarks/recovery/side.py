@@ -11,7 +11,6 @@ import numpy as np
 
 from benchmarks.recovery.flow import BATCH, Count, Fleet, Readings, program
 from benchmarks.recovery.meter import Meter
-from streamflow.engine.pack import unpack
 from streamflow.engine.statedir import SHARDS_STEP, StateDir
 
 
@@ -55,7 +54,7 @@ def _check(state: Path, readings: Readings, batches: int, bytes_per_device: int)
     found = 0
     for snap in StateDir(state).store().snaps():
         if snap.step == SHARDS_STEP:
-            tree = unpack(snap.value)
+            tree = snap.value
             rows = [row[name] for name in tree["devices"]]
             if not np.array_equal(tree["steps"]["window"]["columns"]["last"], expected[rows]):
                 raise RuntimeError(f"shard {snap.key} is not what the readings make it")

@@ -61,7 +61,7 @@ class Index:
     def add(self, name: str) -> int:
         """The row of a device, new if need be."""
         row = self._row.get(name)
-        return self._new(name) if row is None else row
+        return self._add([name])[0] if row is None else row
 
     def locate(self, batch: Batch) -> tuple[Codes, list[int]]:
         """The row of each reading, int32[n], and the rows of devices not known before."""
@@ -81,16 +81,9 @@ class Index:
         if not missing.any():
             return rows, []
         codes = list(dict.fromkeys(batch.device[missing].tolist()))
-        found: list[int] = []
-        new: list[int] = []
-        for code in codes:
-            name = batch.devices[code]
-            row = self._row.get(name)
-            if row is None:
-                row = self._new(name)
-                new.append(row)
-            found.append(row)
-        known.rows[codes] = found
+        names = [batch.devices[code] for code in codes]
+        new = self._add(list(dict.fromkeys(name for name in names if name not in self._row)))
+        known.rows[codes] = [self._row[name] for name in names]
         return known.rows[batch.device], new
 
     def erase(self, rows: Sequence[int]) -> None:
@@ -117,18 +110,18 @@ class Index:
         self._used[: len(self.names)] = True
         self.seen[: len(self.names)] = seen
 
-    def _new(self, name: str) -> int:
-        if self._free:
-            row = self._free.pop()
+    def _add(self, names: list[str]) -> list[int]:
+        """Rows for devices that have none."""
+        reused = [self._free.pop() for _ in names[: len(self._free)]]
+        for row, name in zip(reused, names, strict=False):
             self.names[row] = name
-        else:
-            row = len(self.names)
-            self.names.append(name)
-            if row >= len(self.seen):
-                self._make_room(row + 1)
-        self._row[name] = row
-        self._used[row] = True
-        return row
+        rows = [*reused, *range(len(self.names), len(self.names) + len(names) - len(reused))]
+        self.names += names[len(reused) :]
+        if len(self.names) > len(self.seen):
+            self._make_room(len(self.names))
+        self._row.update(zip(names, rows, strict=True))
+        self._used[rows] = True
+        return rows
 
     def _make_room(self, rows: int) -> None:
         room = max(rows, 2 * len(self.seen))

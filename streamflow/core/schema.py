@@ -43,6 +43,8 @@ class Schema:
         How to read times that are not ISO 8601 and not a number, as in `datetime.strptime`.
     columns
         All numeric columns that exist at a step: sensors, then what stages added.
+    flow
+        The flow's name.
     """
 
     device: str
@@ -52,6 +54,7 @@ class Schema:
     timezone: str = "UTC"
     time_format: str | None = None
     columns: tuple[str, ...] = field(default=())
+    flow: str = ""
 
     def __post_init__(self) -> None:
         if not self.columns:

@@ -57,6 +57,11 @@ class Stage:
         """Bytes of state for one device."""
         return self.memory.bytes_per_device
 
+    @property
+    def slow(self) -> str:
+        """Why it runs River reading by reading; empty if it does not."""
+        return ""
+
     def warnings(self) -> Sequence[str]:
         """What a user should know before trusting it; said by `streamflow check`."""
         return ()

@@ -14,7 +14,6 @@ from streamflow.core.batch import Batch
 from streamflow.core.connect import DeadLetter
 from streamflow.core.event import Event
 from streamflow.engine.frozen import freeze, thaw
-from streamflow.engine.pack import pack, unpack
 from streamflow.engine.shardtree import unknown, without
 from streamflow.engine.statedir import SHARDS_STEP, StateDir
 
@@ -53,21 +52,22 @@ def erase(folder: Path, devices: Sequence[str]) -> Erasure:
     state.acquire()
     try:
         store = state.checked_store()
+        store.settle()
         erasure = Erasure()
         known: set[str] = set()
         values: dict[tuple[str, str], Any] = {}
         for snap in store.snaps():
             if snap.step == SHARDS_STEP:
-                tree = unpack(snap.value)
+                tree = snap.value
                 known.update(tree["devices"])
                 left = without(tree, devices)
                 erasure.held += tree["balance"]["held"] - left["balance"]["held"]
-                values[snap.step, snap.key] = pack(left)
+                values[snap.step, snap.key] = left
             elif isinstance(snap.value, list):  # a sink's; a source's is a dict
-                resume, waiting = snap.value
+                resume, waiting, number = snap.value
                 cleared = [_cleared(item, devices, erasure) for item in map(thaw, waiting)]
                 kept = [freeze(item) for item in cleared if len(item)]
-                values[snap.step, snap.key] = [resume, kept]
+                values[snap.step, snap.key] = [resume, kept, number]
         for device in devices:
             if device not in known:
                 raise unknown(folder, device, known)

@@ -30,7 +30,8 @@ class Delivery:
     def __init__(self, sink: Sink, saved: Any, delivered: int = 0) -> None:
         self.late = sink.deliver == "durable"
         self.step = sink.step
-        resume, waiting, self.number = saved or (None, [], 0)
+        resume, waiting, number = saved or (None, [], 0)
+        self.number: int = number
         if self.number <= delivered:
             waiting = []
         self._writer = sink.open(resume)

@@ -72,7 +72,10 @@ class Manifest:
                 f"{place} was written in format {tree.get('format')}, and this is {FORMAT}; run it "
                 f"with the release that wrote it, or start anew in another --state folder"
             )
-        return Manifest(**{name: value for name, value in tree.items() if name != "format"})
+        try:
+            return Manifest(**{name: value for name, value in tree.items() if name != "format"})
+        except TypeError as error:
+            raise StateError(f"{place}/manifest.json is damaged: {error}") from None
 
     def check(self, new: Manifest, place: str) -> None:
         """Raise StateError, with the way out, unless a flow can go on from this state."""

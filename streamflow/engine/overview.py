@@ -9,7 +9,6 @@ from typing import Any
 
 from streamflow.core.state import Tree
 from streamflow.engine.balance import Balance
-from streamflow.engine.pack import unpack
 from streamflow.engine.shardtree import held_count, size
 from streamflow.engine.statedir import SHARDS_STEP, StateDir
 
@@ -102,7 +101,7 @@ def overview(folder: Path) -> Overview:
     for snap in store.snaps():
         written = max(snap.written, written or 0)
         if snap.step == SHARDS_STEP:
-            tree = unpack(snap.value)
+            tree = snap.value
             devices += len(tree["devices"])
             balance.add(Balance.from_tree(tree["balance"]))
             for step in tree["steps"].keys() & steps.keys():

@@ -20,8 +20,13 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def from_plain(data: bytes) -> Any:
-    """The value; StateError if it is anything but plain."""
-    return _PlainUnpickler(io.BytesIO(data)).load()
+    """The value; StateError if it is anything but plain, or damaged."""
+    try:
+        return _PlainUnpickler(io.BytesIO(data)).load()
+    except StateError:
+        raise
+    except Exception as error:  # damaged bytes can raise whatever they like
+        raise StateError(f"a snapshot is damaged: {error}") from error
 
 
 def to_plain(value: Any) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamflow.core.connect import OUTLETS, Sink, Source
 from streamflow.core.expr import Expr, parse
@@ -77,7 +77,7 @@ def plan(
     steps: list[Stage | Tap] = []
     taps: list[Tap] = []
     taken: set[str] = set()
-    here = schema
+    here = replace(schema, flow=name)
     for part in parts:
         if isinstance(part, Source):
             if steps or taps:

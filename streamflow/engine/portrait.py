@@ -11,7 +11,6 @@ from streamflow.core.event import iso
 from streamflow.core.index import NEVER
 from streamflow.core.state import Tree
 from streamflow.engine.manifest import Manifest
-from streamflow.engine.pack import unpack
 from streamflow.engine.shardtree import held_by, pick, unknown
 from streamflow.engine.statedir import SHARDS_STEP, StateDir
 from streamflow.errors import StateError
@@ -87,7 +86,7 @@ def portrait(folder: Path, device: str) -> Portrait:
     for snap in state.checked_store().snaps():
         if snap.step != SHARDS_STEP:
             continue
-        tree = unpack(snap.value)
+        tree = snap.value
         if device not in tree["devices"]:
             known += tree["devices"]
             continue

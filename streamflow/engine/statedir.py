@@ -3,7 +3,7 @@
 DIR/manifest.json    what the state is of, and how often a flow was started on it
 DIR/progress.N.json  how far the state was durable when process N last noted it
 DIR/recovery/        the recovery store that Bytewax writes
-DIR/lock             held by the running flow
+DIR/lock             held by the running flow; still names its process if that was killed
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,6 @@ from typing import Any
 
 from streamflow.engine.balance import Balance
 from streamflow.engine.manifest import Manifest
-from streamflow.engine.pack import pack, unpack
 from streamflow.engine.plan import Plan
 from streamflow.engine.store import Store
 from streamflow.errors import StateError
@@ -42,6 +42,7 @@ class StateDir:
         self.recovery = path / RECOVERY
         self._manifest = path / MANIFEST
         self._lock: int | None = None
+        self._killed = False
 
     @property
     def exists(self) -> bool:
@@ -56,7 +57,8 @@ class StateDir:
 
     def store(self) -> Store:
         """The recovery store."""
-        return Store(self.recovery, self.manifest().flow)
+        killed = self._killed if self._lock is not None else bool(_named(self.path / "lock"))
+        return Store(self.recovery, self.manifest().flow, killed=killed)
 
     def checked_store(self) -> Store:
         """The recovery store; StateError if it is missing, damaged or older than it once was."""
@@ -66,7 +68,7 @@ class StateDir:
         found = {
             f"{snap.step}/{snap.key}": snap.value["snapshots"]
             for snap in store.snaps()
-            if isinstance(snap.value, dict)
+            if snap.step != SHARDS_STEP and isinstance(snap.value, dict)
         }
         for partition, count in known.items():
             if found.get(partition, 0) < count:
@@ -95,12 +97,19 @@ class StateDir:
                 f"a flow is running on {self.path} already (process {holder}); stop it first, or "
                 f"give this one a --state folder of its own"
             ) from None
-        os.truncate(self._lock, 0)
-        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+        self._killed = _number(self._lock) != "unknown"
+        try:
+            os.pwrite(self._lock, f"{os.getpid():<10}".encode(), 0)
+        except OSError as error:
+            os.close(self._lock)
+            self._lock = None
+            raise _unwritable(self.path, error) from error
 
     def release(self) -> None:
-        """Unlock."""
+        """Unlock: nobody has the store open any more."""
         if self._lock is not None:
+            if not self._killed:
+                os.truncate(self._lock, 0)
             os.close(self._lock)
             self._lock = None
 
@@ -138,12 +147,14 @@ class StateDir:
                 self._create(plan, make_store)
             old = self.manifest()
             store = self.checked_store()
+            store.settle()
             if forget or rename:
                 old = self._mend(old, store, forget, rename or {})
             new = Manifest.of(plan, old.partitions)
             old.check(new, str(self.path))
             _write_json(self._manifest, replace(new, generation=old.generation + 1).tree())
             self._consolidate()
+            self._killed = False
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
@@ -174,6 +185,8 @@ class StateDir:
         known: dict[str, int] = {}
         for path in sorted(self.path.glob(f"{PROGRESS}*.json")):
             for key, count in _read_json(path).items():
+                if not isinstance(count, int):
+                    raise StateError(f"{path} is damaged: {key} is {count!r}, not a number")
                 known[key] = max(count, known.get(key, 0))
         return known
 
@@ -197,13 +210,22 @@ class StateDir:
                 path.unlink()
 
     def _create(self, plan: Plan, make_store: Callable[[Path, int], None]) -> None:
-        if self.recovery.exists() and any(self.recovery.iterdir()):
-            raise StateError(
-                f"{self.path} has a recovery store but no manifest.json, so nobody can tell what "
-                f"it is of: put manifest.json back, or start anew in another --state folder"
-            )
-        self.recovery.mkdir(exist_ok=True)
-        make_store(self.recovery, PARTITIONS)
+        store = Store(self.recovery, plan.name)
+        if not store.files():
+            # All of it or nothing: whoever is killed while making it just starts again.
+            fresh = self.path / f"{RECOVERY}.new"
+            shutil.rmtree(fresh, ignore_errors=True)
+            fresh.mkdir()
+            make_store(fresh, PARTITIONS)
+            fresh.rename(self.recovery)
+        else:
+            store.check(PARTITIONS)
+            if store.resume_epoch():
+                raise StateError(
+                    f"{self.path} has a recovery store but no manifest.json, so nobody can tell "
+                    f"what it is of: put manifest.json back, or start anew in another --state "
+                    f"folder"
+                )
         _write_json(self._manifest, Manifest.of(plan, PARTITIONS).tree())
 
     def _mend(
@@ -216,7 +238,7 @@ class StateDir:
         values: dict[tuple[str, str], Any] = {}
         for snap in store.snaps():
             if snap.step == SHARDS_STEP:
-                tree = unpack(snap.value)
+                tree = snap.value
                 steps = {rename.get(name, name): s for name, s in tree["steps"].items()}
                 gone = [rename.get(name, name) for name in forget]
                 for name in gone:
@@ -224,7 +246,7 @@ class StateDir:
                     if forgotten and forgotten["held"]:
                         _write_off(tree, name, len(forgotten["held"]["time"]))
                 tree["steps"] = steps
-                values[snap.step, snap.key] = pack(tree)
+                values[snap.step, snap.key] = tree
         moved = {name: to for name, to in rename.items() if name in old.ends}
         store.replace(values, moved, [name for name in forget if name in old.ends])
         left = {rename.get(n, n): s for n, s in old.steps.items() if n not in forget}
@@ -243,8 +265,15 @@ def _write_off(tree: dict[str, Any], step: str, count: int) -> None:
     tree["balance"] = balance.tree()
 
 
+def _named(lock: Path) -> str:
+    try:
+        return lock.read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
 def _number(lock: int) -> str:
-    return os.read(lock, 32).decode() or "unknown"
+    return os.pread(lock, 32, 0).decode().strip() or "unknown"
 
 
 def _unwritable(path: Path, error: OSError) -> StateError:
@@ -253,11 +282,14 @@ def _unwritable(path: Path, error: OSError) -> StateError:
     return StateError(f"cannot keep state in {path}: {reason}")
 
 
-def _read_json(path: Path) -> Any:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
+        tree = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise StateError(f"{path} is damaged: {error}") from None
+    if not isinstance(tree, dict):
+        raise StateError(f"{path} is damaged: it is no JSON object")
+    return tree
 
 
 def _write_json(path: Path, tree: Any) -> None:

@@ -3,8 +3,8 @@
 Bytewax keeps one SQLite file per recovery partition. `fronts` tells how far each worker of the
 last execution has come; what counts of `snaps` is, for each step and key, the newest snapshot
 before the least of those epochs. `commits` tells up to which epoch a file has dropped those that
-newer ones replace. The values are pickled by Bytewax; ours are bytes and plain positions, so they
-are read by an unpickler that refuses everything else.
+newer ones replace. The values are pickled by Bytewax; ours are bytes with a checksum, so they are
+read by an unpickler that refuses everything else.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from streamflow.engine.pack import pack, unpack
 from streamflow.engine.plain import from_plain, to_plain
+from streamflow.engine.wal import hidden_commits
 from streamflow.errors import StateError
 
 _NO_ACCESS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
@@ -49,10 +51,12 @@ class Store:
         Where its files are.
     flow
         The flow's name, which Bytewax puts before each step's.
+    killed
+        Whether the flow that wrote it last did not close it.
     """
 
-    def __init__(self, folder: Path, flow: str) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, flow: str, *, killed: bool = False) -> None:
+        self._folder, self._killed = folder, killed
         self._prefix = f"{flow}."
 
     def files(self) -> list[Path]:
@@ -70,7 +74,7 @@ class Store:
                 )
             try:
                 with closing(self._connect(path)) as database:
-                    (verdict,) = database.execute("pragma quick_check(1)").fetchone()
+                    (verdict,) = database.execute("pragma integrity_check(1)").fetchone()
                     database.execute("select 1 from snaps, fronts, exs limit 1").fetchone()
             except sqlite3.Error as error:
                 if error.sqlite_errorname.startswith(_NO_ACCESS):
@@ -79,9 +83,12 @@ class Store:
                         f"write beside it; be the user that the flow runs as, or copy the folder"
                     ) from error
                 verdict = str(error)
+            except UnicodeDecodeError as error:  # what SQLite quotes of the damage need not be text
+                verdict = str(error)
             if verdict != "ok":
+                said = verdict.splitlines()[-1]
                 raise StateError(
-                    f"{path} is damaged ({verdict}): put the whole folder back from a backup, or "
+                    f"{path} is damaged ({said}): put the whole folder back from a backup, or "
                     f"start anew in another --state folder"
                 )
 
@@ -107,14 +114,35 @@ class Store:
         for (step, key), (epoch, written, value) in sorted(newest.items()):
             if value is not None:
                 at = int(datetime.fromisoformat(f"{written}+00:00").timestamp()) * 10**9
-                yield Snap(step.removeprefix(self._prefix), key, epoch, at, from_plain(value))
+                name, tree = step.removeprefix(self._prefix), unpack(from_plain(value))
+                yield Snap(name, key, epoch, at, tree)
 
     def copy(self, folder: Path) -> None:
         """Copy the store as it is at one moment to a folder, while a flow may be writing to it."""
         with self._moment() as files:
             for path, file in zip(self.files(), files, strict=True):
-                with closing(sqlite3.connect(folder / path.name)) as target:
+                with closing(sqlite3.connect(folder / path.name)) as target, target:
                     file.backup(target)
+                    _settle(target, _resume_epoch(files))
+
+    def settle(self) -> None:
+        """Commit what is durable in every file, as a flow that was killed could not.
+
+        Nobody else may have the files open. Raises StateError if a -wal file is damaged.
+        """
+        durable = self.resume_epoch()
+        for path in self.files():
+            with closing(self._connect(path)) as database:
+                if hidden_commits(path, database) > 1:
+                    raise StateError(
+                        f"{path}-wal is damaged: put the whole folder back from a backup, or start "
+                        f"anew in another --state folder"
+                    )
+            try:
+                with closing(self._connect(path, write=True)) as database, database:
+                    _settle(database, durable)
+            except sqlite3.Error as error:
+                raise StateError(f"{path} cannot be written: {error}") from error
 
     def replace(
         self,
@@ -134,7 +162,7 @@ class Store:
                         name = self._prefix + step
                         database.execute(
                             "update snaps set ser_change = ? where step_id = ? and state_key = ?",
-                            (to_plain(value), name, key),
+                            (to_plain(pack(value)), name, key),
                         )
                     for old, new in steps.items():
                         database.execute(
@@ -146,6 +174,7 @@ class Store:
                             "delete from snaps where step_id = ?", (self._prefix + step,)
                         )
                     database.execute("delete from snaps where snap_epoch >= ?", (before,))
+                    _settle(database, before)
                 database.execute("vacuum")
                 busy, *_ = database.execute("pragma wal_checkpoint(truncate)").fetchone()
                 if busy:
@@ -173,19 +202,51 @@ class Store:
                 for file in files:
                     file.execute("begin")
                     file.execute("select 1 from parts").fetchone()  # a read brings it about
-                rows = [file.execute("select max(commit_epoch) from commits") for file in files]
-                dropped = max(row.fetchone()[0] or -1 for row in rows)
-                if dropped < durable == _resume_epoch(files):
+                commits = [_last_commit(file) for file in files]
+                if durable and durable == _resume_epoch(files):
+                    self._check_ages(durable, commits)
+                if max(commits) < max(durable, 1) and durable == _resume_epoch(files):
                     yield files
                     return
-        raise StateError(
-            f"the files of {self._folder} do not fit each other: put the whole folder back from a "
-            f"backup, or start anew in another --state folder"
+        raise self._lost(f"the files of {self._folder} do not fit each other")
+
+    def _check_ages(self, durable: int, commits: Sequence[int]) -> None:
+        """Raise StateError if a file has lost epochs: the others go on without asking it.
+
+        Every file commits every epoch before the next one ends. So its last commit is of the last
+        durable epoch, or of the one before if the flow ended in between; then, if it was killed,
+        the file still has a -wal.
+        """
+        for path, commit in zip(self.files(), commits, strict=True):
+            logged = not self._killed or Path(f"{path}-wal").stat().st_size > 0
+            if commit < durable - (2 if logged else 1):
+                raise self._lost(f"{path} ends at epoch {commit}, the others at {durable - 1}")
+
+    def _lost(self, what: str) -> StateError:
+        return StateError(
+            f"{what}: a file was deleted (a -wal file?) or put back from an old backup. Put the "
+            f"newest files back, or the whole folder from a backup, or start anew in another "
+            f"--state folder"
         )
 
     def _connect(self, path: Path, *, write: bool = False) -> sqlite3.Connection:
         mode = "rw" if write else "ro"
         return sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=30)
+
+
+def _settle(file: sqlite3.Connection, durable: int) -> None:
+    """Without it a file whose -wal is gone, because it was closed, would look as if it had lost."""
+    if durable and _last_commit(file) < durable - 1:
+        file.execute(
+            "insert or replace into commits (part_index, commit_epoch) "
+            "select part_index, ? from parts",
+            (durable - 1,),
+        )
+
+
+def _last_commit(file: sqlite3.Connection) -> int:
+    (epoch,) = file.execute("select max(commit_epoch) from commits").fetchone()
+    return int(epoch or 0)
 
 
 def _resume_epoch(files: Sequence[sqlite3.Connection]) -> int:

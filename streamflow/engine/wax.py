@@ -165,9 +165,10 @@ class _Partition(StatefulSourcePartition[Addressed, Any]):
     """A source partition. The first `next_batch` after a `snapshot` comes when that is durable."""
 
     def __init__(self, job: Job, source: Source, partition: str, saved: Any) -> None:
-        position = job.start_position(source.step, partition, saved and saved["position"])
+        known: Any = unpack(saved) if saved else {"position": None, "snapshots": 0}
+        position = job.start_position(source.step, partition, known["position"])
         self._name = f"{source.step}/{partition}"
-        self._snapshots = saved["snapshots"] if saved else 0
+        self._snapshots = known["snapshots"]
         self._job = job
         self._intake = Intake(source, job.plan.schema, partition, position, job.clock)
         self._split = Splitter(job.plan.shards, partition)
@@ -221,7 +222,7 @@ class _Partition(StatefulSourcePartition[Addressed, Any]):
         position = self._intake.reader.position()
         self._snapped = position, self._job.clock.monotonic()
         self._snapshots += 1
-        return {"position": position, "snapshots": self._snapshots}
+        return pack({"position": position, "snapshots": self._snapshots})
 
     def close(self) -> None:
         self._intake.reader.close()
@@ -322,7 +323,8 @@ class _Sink(FixedPartitionedSink[Item, Any]):
         if self._tap is None:
             return _Writer(self._job, None)
         delivered = self._job.delivered.get(self._tap.sink.step, 0)
-        return _Writer(self._job, Delivery(self._tap.sink, resume_state, delivered))
+        saved = unpack(resume_state) if resume_state else None
+        return _Writer(self._job, Delivery(self._tap.sink, saved, delivered))
 
 
 class _Writer(StatefulSinkPartition[Item, Any]):
@@ -336,7 +338,7 @@ class _Writer(StatefulSinkPartition[Item, Any]):
 
     @_told
     def snapshot(self) -> Any:
-        return self._delivery.snapshot() if self._delivery else None
+        return pack(self._delivery.snapshot() if self._delivery else None)
 
     def close(self) -> None:
         # At the end of the input, before its last epoch is durable; and when the flow has failed.

@@ -117,6 +117,9 @@ def _stages(ready: Plan) -> Iterator[Finding]:
     for stage in ready.stages:
         for text in stage.warnings():
             yield Finding("warning", stage.step, text)
+        if stage.slow:
+            text = f"{stage.step}: {stage.slow}: it runs reading by reading, in River"
+            yield Finding("info", stage.step, text)
 
 
 def promise(ready: Plan, *, kept: bool) -> Iterator[str]:

@@ -17,7 +17,7 @@ from streamflow.core.state import State
 from streamflow.models.learning import Condition, Decides, Gate, condition, gate_opens
 
 if TYPE_CHECKING:
-    from streamflow.models.compile import Compiled
+    from streamflow.models.compiled import Compiled
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ class Detect(Stage):
     Parameters
     ----------
     estimator
-        A River anomaly detector, or a pipeline that ends with one. Never changed itself.
+        A River anomaly detector, or a pipeline that ends with one. Never changed itself. If it is
+        random and has no seed, it gets one that follows from the names of the flow and the step.
+        A missing value is an absent key to it; None, if it begins with an imputer.
     sensors
         What it sees; default all sensors of the flow (without the target).
     target
@@ -62,6 +64,7 @@ class Detect(Stage):
     learn: str | bool = True
     gate: Gate | None = None
     recipe: str = field(default="", init=False, repr=False)
+    _seeding: str = field(default="", init=False, repr=False, compare=False)
     _learn: Condition | None = field(default=None, init=False, repr=False, compare=False)
     _gate: Condition | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -92,12 +95,20 @@ class Detect(Stage):
 
     @cached_property
     def _compiled(self) -> tuple[Compiled | None, str]:
-        from streamflow.models.compile import CannotCompileError, compile_detector
+        from streamflow.models.compile import compile_detector
+        from streamflow.models.kernels.base import CannotCompileError
 
         try:
             return compile_detector(self.estimator, self.sensors, self.target), ""
         except CannotCompileError as error:
             return None, str(error)
+
+    @cached_property
+    def river(self) -> Any:
+        """What runs where there are no kernels, a deep copy for each device."""
+        from streamflow.models.shape import with_gaps
+
+        return with_gaps(self.estimator)
 
     @cached_property
     def memory(self) -> Memory:
@@ -116,27 +127,32 @@ class Detect(Stage):
         from streamflow.models.record import detector_bytes
 
         own = self.memory.bytes_per_device
-        return (
-            own if self.model else own + detector_bytes(self.estimator, self.sensors, self.target)
-        )
+        return own if self.model else own + detector_bytes(self.river, self.sensors, self.target)
 
     def warnings(self) -> Sequence[str]:
         """What River's detector makes a user stumble over."""
-        from streamflow.models.record import warnings
+        from streamflow.models.check import warnings
 
-        slow = f"{self.slow}: it runs reading by reading, in River" if self.slow else ""
-        return [*warnings(self.estimator), *([slow] if slow else [])]
+        return [text for text in (*warnings(self.estimator), self._seeding) if text]
 
     def bind(self, schema: Schema) -> Self:
-        """Check the estimator and the conditions; choose the sensors."""
-        from streamflow.models.record import check_detector
+        """Check the estimator and the conditions; choose the sensors and, if need be, a seed."""
+        from streamflow.models.check import check_detector, check_imputed, seeded
+        from streamflow.models.shape import selected
 
         check_detector(self.step, self.estimator, self.target)
         if self.target:
             schema.require(self.step, "target", [self.target])
         schema.require(self.step, "sensors", self.sensors)
         sensors = self.sensors or tuple(s for s in schema.sensors if s != self.target)
-        bound = replace(self, sensors=tuple(sensors))
+        chosen = selected(self.estimator)
+        if chosen is not None:
+            schema.require(self.step, "Select", sorted(chosen))
+            sensors = [name for name in sensors if name in chosen]
+        check_imputed(self.step, self.estimator, sensors)
+        estimator, seeding = seeded(self.estimator, schema.flow, self.step)
+        bound = replace(self, estimator=estimator, sensors=tuple(sensors))
+        object.__setattr__(bound, "_seeding", seeding)
         names = (self.adds[0], schema.columns, schema.tags)
         if isinstance(self.learn, str):
             learn = condition(self.step, "learn", self.learn, *names)
@@ -163,7 +179,7 @@ class Detect(Stage):
             scores = self.model.run(batch, state, may, decides)
             return batch.with_columns({self.adds[0]: scores})
         scores, faults = score_and_learn(
-            self.estimator, self.sensors, self.target, batch, state, may, decides
+            self.river, self.sensors, self.target, batch, state, may, decides
         )
         return faults.reject(batch.with_columns({self.adds[0]: scores}))
 

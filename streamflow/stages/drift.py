@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from streamflow.core.batch import Batch
+from streamflow.core.batch import Batch, Codes, Values
 from streamflow.core.event import Event
 from streamflow.core.memory import Memory
 from streamflow.core.schema import Schema
 from streamflow.core.stage import Stage
 from streamflow.core.state import State
+
+if TYPE_CHECKING:
+    from streamflow.models.compiled import Alone
+    from streamflow.models.kernels.base import Watcher
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class MonitorDrift(Stage):
     on
         The column to watch: a sensor, or a score for a model that no longer fits.
     detector
-        A River drift detector, such as drift.ADWIN(). Never changed itself.
+        A River drift detector, such as drift.ADWIN(). Never changed itself. If it is random and
+        has no seed, it gets one that follows from the names of the flow and the step.
 
     Examples
     --------
@@ -44,6 +49,7 @@ class MonitorDrift(Stage):
     on: str
     detector: Any = field(compare=False)
     recipe: str = field(default="", init=False, repr=False)
+    _seeding: str = field(default="", init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "recipe", " ".join(repr(self.detector).split()))
@@ -59,41 +65,76 @@ class MonitorDrift(Stage):
         return (self.on,)
 
     @cached_property
+    def model(self) -> Alone[Watcher] | None:
+        """The detector's kernel; None if it runs reading by reading, for the reason `slow`."""
+        return self._compiled[0]
+
+    @property
+    def slow(self) -> str:
+        """Why it runs reading by reading; empty if it is compiled."""
+        return self._compiled[1]
+
+    @cached_property
+    def _compiled(self) -> tuple[Alone[Watcher] | None, str]:
+        from streamflow.models.compile import compile_watcher
+        from streamflow.models.kernels.base import CannotCompileError
+
+        try:
+            return compile_watcher(self.detector, self.on), ""
+        except CannotCompileError as error:
+            return None, str(error)
+
+    @cached_property
     def memory(self) -> Memory:
-        """A drift detector per device."""
+        """The kernel's state, or a drift detector, per device."""
         from streamflow.models.codec import RiverCodec
 
-        return Memory(codec=RiverCodec())
+        return Memory(self.model.fields) if self.model else Memory(codec=RiverCodec())
 
     @property
     def bytes_per_device(self) -> int:
-        """The detector's size after its first reading, as it is saved."""
+        """The state's size, a River object's after its first reading as it is saved."""
         from streamflow.models.record import drift_detector_bytes
 
-        return drift_detector_bytes(self.detector)
+        return self.memory.bytes_per_device if self.model else drift_detector_bytes(self.detector)
+
+    def warnings(self) -> Sequence[str]:
+        """How it is seeded."""
+        return [self._seeding] if self._seeding else []
 
     def bind(self, schema: Schema) -> Self:
-        """Check the column and the detector."""
-        from streamflow.models.record import check_drift_detector
+        """Check the column and the detector; choose, if need be, a seed."""
+        from streamflow.models.check import check_drift_detector, seeded
 
         schema.require(self.step, "on", [self.on])
         check_drift_detector(self.step, self.detector)
-        return replace(self)
+        detector, seeding = seeded(self.detector, schema.flow, self.step)
+        bound = replace(self, detector=detector)
+        object.__setattr__(bound, "_seeding", seeding)
+        return bound
 
     def on_batch(self, batch: Batch, state: State) -> tuple[Batch, list[Event]]:
-        """Update the detectors, reading by reading."""
+        """Update the detectors, reading by reading in effect."""
+        column = batch[self.on]
+        usable = np.flatnonzero(np.isfinite(column) & (batch.flags(self.on) == 0))
+        rows, values = batch.device[usable], column[usable]
+        found = np.zeros(len(usable))
+        if self.model:
+            self.model.kernel.run(self.model.part(state), rows, values, found)
+        else:
+            self._one_by_one(rows, values, found, state)
         drift = np.zeros(len(batch))
+        drift[usable] = found
         events = []
-        values = batch[self.on]
-        usable = np.flatnonzero(np.isfinite(values) & (batch.flags(self.on) == 0))
-        rows, listed = batch.device[usable].tolist(), values[usable].tolist()
-        for i, row, value in zip(usable.tolist(), rows, listed, strict=True):
+        for i in usable[found > 0].tolist():
+            fields = {"on": self.on, "value": column[i].item()}
+            events.append(state.event("drift", batch.device[i].item(), int(batch.time[i]), fields))
+        return batch.with_columns({self.adds[0]: drift}), events
+
+    def _one_by_one(self, rows: Codes, values: Values, found: Values, state: State) -> None:
+        for i, (row, value) in enumerate(zip(rows.tolist(), values.tolist(), strict=True)):
             detector = state.objects.get(row)
             if detector is None:
                 detector = state.objects[row] = self.detector.clone()
             detector.update(value)
-            if detector.drift_detected:
-                drift[i] = 1.0
-                fields = {"on": self.on, "value": value}
-                events.append(state.event("drift", row, int(batch.time[i]), fields))
-        return batch.with_columns({self.adds[0]: drift}), events
+            found[i] = detector.drift_detected

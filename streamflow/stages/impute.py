@@ -1,11 +1,11 @@
-"""Impute: a missing value becomes the device's last good one, while that is young enough."""
+"""Impute: a missing value becomes the device's last good one, or what a River imputer makes it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -17,20 +17,32 @@ from streamflow.core.schema import Schema
 from streamflow.core.stage import Stage
 from streamflow.core.state import State
 
+if TYPE_CHECKING:
+    from streamflow.models.compiled import Alone
+    from streamflow.models.kernels.base import Imputer
+
 
 @dataclass(frozen=True)
 class Impute(Stage):
     """Fill a missing value with the device's last good one, if that is at most `hold` old.
 
     x[t] = x[t0] if x[t] is missing and 0 <= t - t0 <= hold, t0 the event time of the last good
-    value in arrival order. Imputed values are flagged `imputed`; models do not learn from them.
+    value in arrival order. With a River imputer in the place of `hold`, x[t] is what its
+    `transform_one` makes of None; it learns the values that are good. Imputed values are flagged
+    `imputed`; models do not learn from them.
 
     Parameters
     ----------
     hold
-        The greatest age of a value that is still used, such as "1h".
+        The greatest age of a value that is still used, such as "1h"; or a River imputer,
+        StatImputer or PreviousImputer. Never changed itself.
     sensors
         Which; default all of the flow.
+
+    Raises
+    ------
+    FlowError
+        If `hold` is neither of the two, or a sensor does not exist.
 
     Examples
     --------
@@ -40,27 +52,97 @@ class Impute(Stage):
     >>> result = flow.replay(rows)
     >>> result.rows["t"].tolist(), result.rows.quality["t"].tolist()
     ([20.0, 20.0], [0, 8])
+
+    >>> from river import preprocessing, stats
+    >>> mean = preprocessing.StatImputer(("t", stats.Mean()))
+    >>> (Flow("doc", sensors=["t"]) | Impute(mean)).replay(rows).rows["t"].tolist()
+    [20.0, 20.0]
     """
 
-    hold: str
+    hold: Any = field(compare=False)
     sensors: Sequence[str] = ()
+    recipe: str = field(default="", init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "recipe", " ".join(repr(self.hold).split()))
 
     def bind(self, schema: Schema) -> Self:
-        """Check the sensors; default all."""
-        duration(self.hold)
+        """Check duration or imputer, and the sensors; default all."""
         schema.require(self.step, "sensors", self.sensors)
-        return replace(self, sensors=tuple(self.sensors or schema.sensors))
+        sensors = tuple(self.sensors or schema.sensors)
+        if self.by_time:
+            duration(self.hold)
+        else:
+            from streamflow.models.check import check_imputer
+
+            check_imputer(self.step, self.hold, sensors)
+        return replace(self, sensors=sensors)
+
+    @property
+    def by_time(self) -> bool:
+        """Whether it fills with the last value, not by a River imputer."""
+        return isinstance(self.hold, (str, int, float))
+
+    @cached_property
+    def model(self) -> Alone[Imputer] | None:
+        """The imputer's kernel; None if it runs reading by reading, for the reason `slow`."""
+        return self._compiled[0]
+
+    @property
+    def slow(self) -> str:
+        """Why an imputer runs reading by reading; empty if it is compiled, or there is none."""
+        return self._compiled[1]
+
+    @cached_property
+    def _compiled(self) -> tuple[Alone[Imputer] | None, str]:
+        if self.by_time:
+            return None, ""
+        from streamflow.models.compile import compile_imputer
+        from streamflow.models.kernels.base import CannotCompileError
+
+        try:
+            return compile_imputer(self.hold, self.sensors), ""
+        except CannotCompileError as error:
+            return None, str(error)
 
     @cached_property
     def memory(self) -> Memory:
-        """The last good value of each sensor and when it was."""
-        shape = (len(self.sensors),)
-        return Memory(
-            {"value": Field(np.float64, np.nan, shape), "time": Field(np.int64, 0, shape)}
-        )
+        """The last good value of each sensor and when it was; or what the imputer learned."""
+        if self.by_time:
+            shape = (len(self.sensors),)
+            times = {"value": Field(np.float64, np.nan, shape), "time": Field(np.int64, 0, shape)}
+            return Memory(times)
+        from streamflow.models.codec import RiverCodec
+
+        return Memory(self.model.fields) if self.model else Memory(codec=RiverCodec())
+
+    @property
+    def bytes_per_device(self) -> int:
+        """The state's size, a River object's after its first reading as it is saved."""
+        if self.by_time or self.model:
+            return self.memory.bytes_per_device
+        from streamflow.models.record import imputer_bytes
+
+        return imputer_bytes(self.hold, self.sensors)
 
     def on_batch(self, batch: Batch, state: State) -> Batch:
-        """Carry each device's values forward, within the batch and over its edge."""
+        """Fill in each device's values, within the batch and over its edge."""
+        if self.by_time:
+            return self._hold(batch, state)
+        if self.model:
+            from streamflow.models.kernels.base import inputs
+
+            seen, good = inputs(batch, self.sensors)
+            may = np.ones(len(batch), bool)
+            part = self.model.part(state)
+            filled, _ = self.model.kernel.both(part, batch.device, seen, good, may)
+            return _filled(batch, dict(zip(self.sensors, filled.values.T, strict=True)))
+        from streamflow.models.record import impute
+
+        values, faults = impute(self.hold, self.sensors, batch, state)
+        return faults.reject(_filled(batch, values))
+
+    def _hold(self, batch: Batch, state: State) -> Batch:
         order, start, device = batch.groups
         if not len(order):
             return batch
@@ -69,20 +151,28 @@ class Impute(Stage):
         time = batch.time[order]
         limit = duration(self.hold)
         for i, sensor in enumerate(self.sensors):
-            values = batch[sensor][order]
-            good = np.isfinite(values) & (batch.flags(sensor)[order] == 0)
+            own = batch[sensor][order]
+            good = np.isfinite(own) & (batch.flags(sensor)[order] == 0)
             last = np.maximum.accumulate(np.where(good, rank, -1))
             inside = last >= start[:-1][group]
-            held = np.where(inside, values[last], state["value"][device, i][group])
+            held = np.where(inside, own[last], state["value"][device, i][group])
             since = np.where(inside, time[last], state["time"][device, i][group])
             age = time - since
-            fill = np.isnan(values) & ~np.isnan(held) & (age >= 0) & (age <= limit)
+            fill = np.isnan(own) & ~np.isnan(held) & (age >= 0) & (age <= limit)
             tail = start[1:] - 1
             state["value"][device, i], state["time"][device, i] = held[tail], since[tail]
             if fill.any():
-                filled: Values = batch[sensor].copy()
-                filled[order[fill]] = held[fill]
-                where = np.zeros(len(batch), bool)
-                where[order[fill]] = True
-                batch = batch.with_columns({sensor: filled}).mark(sensor, where, Quality.IMPUTED)
+                values = batch[sensor].copy()
+                values[order[fill]] = held[fill]
+                batch = _filled(batch, {sensor: values})
         return batch
+
+
+def _filled(batch: Batch, columns: Mapping[str, Values]) -> Batch:
+    """The batch with missing values taken from these columns, where those are finite."""
+    for sensor, values in columns.items():
+        where = np.isnan(batch[sensor]) & np.isfinite(values)
+        if where.any():
+            filled = np.where(where, values, batch[sensor])
+            batch = batch.with_columns({sensor: filled}).mark(sensor, where, Quality.IMPUTED)
+    return batch

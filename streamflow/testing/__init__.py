@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamflow.testing.collect import Collect as Collect
+    from streamflow.testing.law5 import compiled_equals_river as compiled_equals_river
     from streamflow.testing.laws import batching_is_invisible as batching_is_invisible
     from streamflow.testing.laws import check_laws as check_laws
     from streamflow.testing.laws import (
@@ -32,6 +33,7 @@ _HOME = {
     "batching_is_invisible": "laws",
     "check_laws": "laws",
     "check_sink": "sinks",
+    "compiled_equals_river": "law5",
     "devices_do_not_see_each_other": "laws",
     "engines_agree": "laws",
     "erased_equals_never_seen": "laws",

@@ -19,6 +19,7 @@ from streamflow.core.schema import Schema, Sensor
 from streamflow.core.stage import Stage
 from streamflow.core.state import State
 from streamflow.models.learning import Condition, Gate, condition
+from streamflow.models.shape import imputes
 from streamflow.stages.detect import Detect
 from streamflow.stages.drift import MonitorDrift
 from streamflow.stages.impute import Impute
@@ -61,9 +62,10 @@ def compiled_equals_river(
 
     Examples
     --------
-    >>> from river import preprocessing, anomaly
+    >>> from river import anomaly, preprocessing
     >>> rows = [{"device": "a", "time": i, "t": i % 7.0} for i in range(100)]
-    >>> model = preprocessing.MinMaxScaler() | anomaly.HalfSpaceTrees(n_trees=2, window_size=9, seed=7)
+    >>> trees = anomaly.HalfSpaceTrees(n_trees=2, window_size=9, seed=7)
+    >>> model = preprocessing.MinMaxScaler() | trees
     >>> compiled_equals_river(model, ["t"], Stream((Batch.of(rows, ["t"]),)))
     """
     names = [*sensors, *([target] if target and target not in sensors else [])]
@@ -75,7 +77,7 @@ def compiled_equals_river(
     middle = len(batches) // 2
     kernels, models = _Kernels(stage), _Models(stage)
     for batch in batches[:middle]:
-        _compare(stage, models.feed(batch), kernels.feed(batch), batch, "from the start")
+        _compare(models.feed(batch), kernels.feed(batch), batch, "from the start")
     trained = {device: kernels.export(device) for device in models.own}
     for device, model in models.own.items():
         found = difference(model, trained[device])
@@ -85,9 +87,9 @@ def compiled_equals_river(
     taken = kernels.going_on_with(models)
     for batch in batches[middle:]:
         expected = models.feed(batch)
-        _compare(stage, expected, kernels.feed(batch), batch, "from the start")
-        _compare(stage, expected, exported.feed(batch), batch, "turned back into River's objects")
-        _compare(stage, expected, taken.feed(batch), batch, "taken over from River's objects")
+        _compare(expected, kernels.feed(batch), batch, "from the start")
+        _compare(expected, exported.feed(batch), batch, "turned back into River's objects")
+        _compare(expected, taken.feed(batch), batch, "taken over from River's objects")
     for how, run in {"from the start": kernels, "taken over": taken}.items():
         for device, model in models.own.items():
             found = difference(model, run.export(device))
@@ -107,7 +109,7 @@ def _stage(
     return Impute(river, sensors=sensors)
 
 
-def _compare(stage: Any, expected: Any, got: Any, batch: Batch, how: str) -> None:
+def _compare(expected: Any, got: Any, batch: Batch, how: str) -> None:
     for column, values in expected.items():
         for i, (x, y) in enumerate(zip(values, got[column], strict=True)):
             if not same(x, y):
@@ -172,9 +174,9 @@ class _Models:
 
     def feed(self, batch: Batch) -> dict[str, list[float]]:
         outputs: dict[str, list[float]] = {name: [] for name in _outputs(self.stage)}
-        for device, seen, good, upstream in self._readings(batch):
+        for i, (device, seen, good, upstream) in enumerate(self._readings(batch)):
             if device not in self.own:
-                self.own[device] = _given(self.stage).clone()
+                self.own[device] = deepcopy(_given(self.stage))
             model = self.own[device]
             if isinstance(self.stage, Detect):
                 outputs[self.stage.adds[0]].append(
@@ -190,11 +192,12 @@ class _Models:
                 filled = model.transform_one(seen)
                 model.learn_one(good)
                 for name, value in filled.items():
-                    kept = value is not None and np.isfinite(value)
-                    outputs[name].append(float(value) if kept else float("nan"))
+                    sent = batch[name][i].item()
+                    kept = sent != sent and value is not None and np.isfinite(value)
+                    outputs[name].append(float(value) if kept else sent)
         return outputs
 
-    def _readings(self, batch: Batch) -> Iterator[tuple[str, Any, Any, bool]]:
+    def _readings(self, batch: Batch) -> Iterator[tuple[str, Any, Any, tuple[bool, bool]]]:
         stage = self.stage
         names = [stage.on] if isinstance(stage, MonitorDrift) else list(stage.sensors)
         if isinstance(stage, Detect) and stage.target:
@@ -236,7 +239,7 @@ class _Models:
 def _call(stage: Detect, method: Any, x: dict[str, float | None]) -> Any:
     x = dict(x)
     y = x.pop(stage.target) if stage.target else None
-    if not stage.imputes:
+    if not imputes(stage.estimator):
         x = {name: value for name, value in x.items() if value is not None}
     return method(x) if stage.target is None else method(x, y)
 
@@ -263,8 +266,8 @@ def _outputs(stage: Stage) -> Sequence[str]:
 def _given(stage: Any) -> Any:
     """The River object that the stage was given."""
     if isinstance(stage, Detect):
-        return stage.estimator
-    return stage.detector if isinstance(stage, MonitorDrift) else stage.imputer
+        return stage.river
+    return stage.detector if isinstance(stage, MonitorDrift) else stage.hold
 
 
 def _conditions(stage: Any) -> tuple[Condition | None, Condition | None]:

@@ -8,8 +8,8 @@ from struct import pack
 from types import FunctionType, MethodType
 from typing import Any
 
-_PARTS = ("_plan", "_last_step_params", "_tree_nodes")
-"""What River keeps beside the thing itself, to be quick."""
+_BESIDE = "_tree_nodes"
+"""What River keeps beside the trees themselves, to be quick."""
 _CODE = (FunctionType, MethodType, partial, type)
 
 
@@ -37,14 +37,14 @@ def difference(one: Any, other: Any) -> str | None:
 
 
 def _differs(path: str, one: Any, other: Any) -> str | None:
+    if isinstance(one, (str, bytes, int, float, type(None))):
+        return None if same(one, other) else f"{path} is {one!r}, and {other!r}"
     if isinstance(one, Mapping):
         for key in dict.fromkeys([*one, *other]):
             found = _differs(f"{path}[{key!r}]", _entry(one, key), _entry(other, key))
             if found:
                 return found
         return None
-    if isinstance(one, (str, bytes, int, float, type(None))):
-        return None if same(one, other) else f"{path} is {one!r}, and {other!r}"
     if isinstance(one, Collection):
         if len(one) != len(other):
             return f"{path} has {len(one)} entries, and {len(other)}"
@@ -53,8 +53,7 @@ def _differs(path: str, one: Any, other: Any) -> str | None:
         return next((found for found in found_in if found), None)
     if type(one) is not type(other):
         return f"{path} is a {type(one).__name__}, and a {type(other).__name__}"
-    # What is in Rust is opaque: it shows in what its owner says.
-    if isinstance(one, _CODE) or type(one).__module__.startswith("river._river_rust"):
+    if isinstance(one, _CODE) or _opaque(one):
         return None
     if hasattr(one, "get") and not same(one.get(), other.get()):
         return f"{path}.get() is {one.get()!r}, and {other.get()!r}".lstrip(".")
@@ -74,12 +73,14 @@ def _entry(mapping: Mapping[Any, Any], key: Any) -> Any:
 
 
 def _attributes(thing: Any) -> list[str]:
-    held = list(getattr(thing, "__dict__", ()))
-    slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
-    shown = [
-        name
-        for kind in type(thing).__mro__
-        for name, value in vars(kind).items()
-        if isinstance(value, property) and not name.startswith("_")
-    ]
-    return [name for name in dict.fromkeys([*held, *slots, *shown]) if name not in _PARTS]
+    if hasattr(thing, "steps"):
+        return ["steps"]
+    names = [*getattr(thing, "__dict__", ()), *getattr(thing, "__slots__", ())]
+    if any(_opaque(getattr(thing, name)) for name in names):
+        names += [name for name, kind in vars(type(thing)).items() if isinstance(kind, property)]
+    return [name for name in names if name != _BESIDE]
+
+
+def _opaque(thing: Any) -> bool:
+    """Whether it is in Rust: then only its owner says what is in it."""
+    return type(thing).__module__.startswith("river._river_rust")

@@ -57,8 +57,10 @@ def make_lab(tmp_path: Path) -> Iterator[MakeLab]:
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+def whole(tmp_path_factory: pytest.TempPathFactory, torture: int) -> Whole:
     """What a run of the flow "plant" that nobody disturbed left behind."""
+    if torture:
+        os.environ["MODEL"] = "1"
     return Whole.of(tmp_path_factory.mktemp("whole"))
 
 
@@ -74,8 +76,20 @@ def observe(record_property: Callable[[str, object], None]) -> Observe:
 
 
 @pytest.fixture
-def need() -> Callable[[str, str], str]:
-    """The path of a program a test needs; without it CI fails, and elsewhere the test skips."""
+def missing() -> Callable[[str], None]:
+    """Something a test needs is not there: CI fails, and elsewhere the test skips."""
+
+    def tell(what: str) -> None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"this test needs {what}")
+        pytest.skip(f"this test needs {what}")
+
+    return tell
+
+
+@pytest.fixture
+def need(missing: Callable[[str], None]) -> Callable[[str, str], str]:
+    """The path of a program that a test needs."""
 
     def find(program: str, why: str) -> str:
         path = shutil.which(program)
@@ -85,10 +99,3 @@ def need() -> Callable[[str, str], str]:
         return path
 
     return find
-
-
-def missing(what: str) -> None:
-    """Something a test needs is not there."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"this test needs {what}")
-    pytest.skip(f"this test needs {what}")

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from streamflow.engine.pack import unpack
 from streamflow.engine.statedir import SHARDS_STEP, StateDir
 from streamflow.errors import StateError
 
@@ -161,7 +160,7 @@ class Lab:
         out: dict[str, dict[str, Any]] = {}
         for snap in StateDir(self.state).store().snaps():
             if snap.step == SHARDS_STEP:
-                shard = unpack(snap.value)
+                shard = snap.value
                 for row, device in enumerate(shard["devices"]):
                     steps = {step: _of(tree, row) for step, tree in shard["steps"].items()}
                     out[device] = {**steps, "seen": int(shard["seen"][row]), "shard": snap.key}

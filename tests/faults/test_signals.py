@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: a last snapshot, exit 0; what is held stays held; a second one stops at once."""
+"""SIGTERM and SIGINT: a last snapshot, exit 0, what is held stays held; a second stops at once."""
 
 from __future__ import annotations
 
@@ -89,9 +89,7 @@ def test_a_second_signal(
     seconds = time.monotonic() - began
     assert seconds < QUICK
     lab.wait_unlocked()
-    observe(
-        f"a second SIGTERM while a stage sleeps, {layout}", "stops at once", f"{seconds:.1f} s"
-    )
+    observe(f"a second SIGTERM while a stage sleeps, {layout}", "stops at once", f"{seconds:.1f} s")
 
 
 def test_a_source_that_backs_off_holds_up_neither_stop_nor_epochs(

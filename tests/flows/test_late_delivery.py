@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from streamflow_connectors import files
 
 from streamflow import Alert, Flow, Sink, Writer, records
-from streamflow_connectors import files
 
 
 @dataclass(frozen=True)

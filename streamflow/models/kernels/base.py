@@ -48,6 +48,10 @@ class Inputs:
         """Some of the readings."""
         return Inputs(self.values[rows], self.present[rows])
 
+    def copy(self) -> Inputs:
+        """The same readings, to write in."""
+        return Inputs(self.values.copy(), self.present.copy())
+
     def nothing(self) -> Inputs:
         """The same readings with nothing present."""
         return Inputs(self.values, np.zeros_like(self.present))
@@ -116,6 +120,31 @@ class Transformer(Kernel):
         return Inputs(scored, seen.present), Inputs(learned, good.present)
 
 
+def without_window(scaler: Any) -> None:
+    """Raise CannotCompileError for a scaler that looks at the last readings only."""
+    if scaler.window_size is not None:
+        raise CannotCompileError(f"{type(scaler).__name__} with a window has no kernel")
+
+
+class Imputer(Kernel):
+    """A compiled imputer: where it fills a value in, that becomes present."""
+
+    @abstractmethod
+    def fill(self, state: Fields, rows: Codes, seen: Inputs, good: Inputs, may: Mask) -> None:
+        """Reading by reading: fill `seen` in; if it may be learned, learn `good` and fill it in.
+
+        Both are the kernel's own, to write in.
+        """
+
+    def both(
+        self, state: Fields, rows: Codes, seen: Inputs, good: Inputs, may: Mask
+    ) -> tuple[Inputs, Inputs]:
+        """What the next step sees, and what it may learn."""
+        seen, good = seen.copy(), good.copy()
+        self.fill(state, rows, seen, good, may)
+        return seen, good
+
+
 class Detector(Kernel):
     """A compiled detector."""
 
@@ -132,8 +161,10 @@ class Detector(Kernel):
         """Reading by reading: score `seen` into `scores`; if it may be learned, learn `good`."""
 
 
-class Filter(Kernel):
-    """A compiled anomaly filter. River's objects in and out are the filter with its detector."""
+class Filter(ABC):
+    """A compiled anomaly filter around a detector."""
+
+    fields: Mapping[str, Field]
 
     @abstractmethod
     def passes(self, state: Fields, rows: Codes, scores: Values, learn: Mask) -> Mask:
@@ -141,6 +172,14 @@ class Filter(Kernel):
 
         No two are of one device.
         """
+
+    @abstractmethod
+    def export(self, state: Fields, row: int, river: Any) -> None:
+        """Put what one device's filter has learned into a River filter."""
+
+    @abstractmethod
+    def take_over(self, state: Fields, row: int, river: Any) -> None:
+        """Put a trained River filter's state in a device's place."""
 
 
 class Watcher(Kernel):

@@ -9,9 +9,10 @@ the lines of the next reading are asked for while this one is scored.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numba import njit
@@ -20,11 +21,19 @@ from numpy.typing import NDArray
 from streamflow.core.batch import Codes, Mask, Values
 from streamflow.core.memory import Field
 from streamflow.errors import StateError
-from streamflow.models.kernels.base import Detector, Fields, Inputs, kernel
+from streamflow.models.kernels.base import (
+    CannotCompileError,
+    Detector,
+    Fields,
+    Inputs,
+    kernel,
+)
 from streamflow.models.kernels.prefetch import prefetch
 
 LINE = 64
 """Bytes of a cache line."""
+MOST_SENSORS = 62
+"""Which sensors a device's first reading had is kept as bits of an int64."""
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -226,6 +235,9 @@ def blocked(height: int, levels: int) -> tuple[NDArray[np.int64], int]:
     return place, end
 
 
+_GROWING = threading.Lock()
+
+
 @dataclass(frozen=True, eq=False)
 class Forest(Detector):
     """River's HalfSpaceTrees: 1 - (sum of mass * 2^depth along the paths) / (the most it can be).
@@ -237,10 +249,19 @@ class Forest(Detector):
     river: Any
     sensors: tuple[str, ...]
     fields: dict[str, Field] = field(default_factory=dict, init=False)
-    _masks: list[int] = field(default_factory=list, init=False)
-    _features: list[NDArray[np.int64]] = field(default_factory=list, init=False)
-    _thresholds: list[NDArray[np.float64]] = field(default_factory=list, init=False)
+    _grown: list[Any] = field(default_factory=list, init=False)
     _layout: list[Any] = field(default_factory=list, init=False)
+
+    @classmethod
+    def of(cls, river: Any, sensors: tuple[str, ...]) -> Self:
+        """The kernel of a detector."""
+        if river.seed is None:
+            raise CannotCompileError("HalfSpaceTrees has no seed")
+        if min(river.height, river.n_trees, river.window_size) < 1:
+            raise CannotCompileError("HalfSpaceTrees with a height, trees or window of 0")
+        if len(sensors) > MOST_SENSORS:
+            raise CannotCompileError(f"HalfSpaceTrees has more than {MOST_SENSORS} sensors")
+        return cls(river.clone(), sensors)
 
     def __post_init__(self) -> None:
         dtype = np.uint8 if self.river.window_size <= 255 else np.uint32
@@ -248,6 +269,9 @@ class Forest(Detector):
         place, length = blocked(self.river.height, levels)
         slots = -(-length // LINE) * LINE
         self._layout[:] = [place, slots]
+        # Sets of sensors, and the trees for each: one tuple, replaced whole, for the shards of
+        # several threads share it.
+        self._grown[:] = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
         self.fields["mass"] = Field(dtype, 0, (2 * self.river.n_trees * slots,))
         self.fields["side"] = Field(np.uint8)
         self.fields["filled"] = Field(np.bool_)
@@ -261,37 +285,30 @@ class Forest(Detector):
             keys = int(state["keys"][row])
             state["variant"][row] = self._variant(keys) if keys else -1
 
-    def prepare(self, state: Fields, rows: Codes, good: Inputs, may: Mask) -> None:
-        """Grow the trees that this batch's first readings need."""
-        fresh = (state["variant"][rows] < 0) & may
-        if fresh.any():
-            for keys in np.unique(self._bits(good)[fresh]).tolist():
-                if keys:
-                    self._variant(keys)
-
     def run(
         self, state: Fields, rows: Codes, seen: Inputs, good: Inputs, may: Mask, scores: Values
     ) -> None:
-        """River's `score_one`, then `learn_one`."""
+        """Grow the trees that first readings need; River's `score_one`, then `learn_one`."""
+        bits = self._bits(good)
+        fresh = (state["variant"][rows] < 0) & may
+        if fresh.any():
+            for keys in np.unique(bits[fresh]).tolist():
+                if keys:
+                    self._variant(keys)
         names = ("mass", "side", "filled", "count", "variant", "keys")
         place, slots = self._layout
         river = self.river
-        if self._masks:
-            grown = (np.concatenate(self._features), np.concatenate(self._thresholds))
-        else:
-            grown = (np.zeros(1, np.int64), np.zeros(1))
         shape = (place, river.n_trees, river.height, slots, river.window_size)
         limits = (0.1 * river.window_size, float(river._max_score))
         given = (seen.values, seen.present, good.values, good.present)
         _run(
             *(state[name] for name in names),
-            np.array(self._masks, np.int64),
-            *grown,
+            *self._grown[0],
             *shape,
             *limits,
             rows,
             *given,
-            self._bits(good),
+            bits,
             may,
             scores,
         )
@@ -303,8 +320,20 @@ class Forest(Detector):
 
     def _variant(self, keys: int) -> int:
         """The number of the trees for a set of sensors; River itself grows them."""
-        if keys in self._masks:
-            return self._masks.index(keys)
+        with _GROWING:
+            masks, features, thresholds = self._grown[0]
+            known = np.flatnonzero(masks == keys)
+            if len(known):
+                return int(known[0])
+            new = self._grow(keys)
+            self._grown[0] = (
+                np.append(masks, keys),
+                np.append(features, new[0]),
+                np.append(thresholds, new[1]),
+            )
+            return len(masks)
+
+    def _grow(self, keys: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         names = [s for j, s in enumerate(self.sensors) if keys >> j & 1]
         grown = self.river.clone()
         grown.learn_one(dict.fromkeys(names, 0.5))
@@ -318,10 +347,7 @@ class Forest(Detector):
                 features[t, node] = self.sensors.index(branch.feature)
                 thresholds[t, node] = branch.threshold
                 row += branch.children
-        self._masks.append(keys)
-        self._features.append(features.ravel())
-        self._thresholds.append(thresholds.ravel())
-        return len(self._masks) - 1
+        return features, thresholds
 
     def export(self, state: Fields, row: int, sensors: Sequence[str]) -> Any:
         """One device's forest."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from river import preprocessing
 
 from streamflow.core.batch import Codes, Mask
 from streamflow.core.memory import Field
-from streamflow.models.kernels.base import Fields, Inputs, Transformer, kernel
+from streamflow.models.kernels.base import Fields, Inputs, Transformer, kernel, without_window
 
 
 @kernel
@@ -42,6 +42,12 @@ class MaxAbs(Transformer):
 
     def __post_init__(self) -> None:
         self.fields["top"] = Field(np.float64, 0.0, (self.width,))
+
+    @classmethod
+    def of(cls, river: preprocessing.MaxAbsScaler, sensors: tuple[str, ...]) -> Self:
+        """The kernel of a scaler."""
+        without_window(river)
+        return cls(len(sensors))
 
     def run(
         self,

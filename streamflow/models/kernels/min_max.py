@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from river import preprocessing
 
 from streamflow.core.batch import Codes, Mask
 from streamflow.core.memory import Field
-from streamflow.models.kernels.base import Fields, Inputs, Transformer, kernel
+from streamflow.models.kernels.base import Fields, Inputs, Transformer, kernel, without_window
 
 
 @kernel
@@ -48,6 +48,12 @@ class MinMax(Transformer):
         shape = (self.width,)
         ends = {"low": Field(np.float64, inf, shape), "high": Field(np.float64, -inf, shape)}
         self.fields.update(ends)
+
+    @classmethod
+    def of(cls, river: preprocessing.MinMaxScaler, sensors: tuple[str, ...]) -> Self:
+        """The kernel of a scaler."""
+        without_window(river)
+        return cls(len(sensors))
 
     def run(
         self,

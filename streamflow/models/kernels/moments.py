@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import erf, sqrt
 from math import pow as power
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from river import anomaly, stats
 
 from streamflow.core.batch import Codes, Mask, Values
 from streamflow.core.memory import Field
-from streamflow.models.kernels.base import Detector, Fields, Inputs, kernel
+from streamflow.models.kernels.base import CannotCompileError, Detector, Fields, Inputs, kernel
 from streamflow.models.kernels.standard import HALF
 
 
@@ -111,6 +111,11 @@ class Gaussian(_OfTarget):
             self.fields["ring"] = Field(np.float64, 0.0, (self.window,))
             self.fields["head"] = Field(np.int64)
 
+    @classmethod
+    def of(cls, river: anomaly.GaussianScorer, sensors: tuple[str, ...]) -> Self:  # noqa: ARG003
+        """The kernel of a scorer."""
+        return cls(river.window_size or 0, river.grace_period)
+
     def run(
         self, state: Fields, rows: Codes, seen: Inputs, good: Inputs, may: Mask, scores: Values
     ) -> None:
@@ -158,6 +163,13 @@ class Deviation(_OfTarget):
     def __post_init__(self) -> None:
         for name in ("n", "mean", "spread"):
             self.fields[name] = Field(np.float64)
+
+    @classmethod
+    def of(cls, river: Any, sensors: tuple[str, ...]) -> Self:  # noqa: ARG003
+        """The kernel of a scorer."""
+        if type(river.sub_stat) is not stats.Mean:
+            raise CannotCompileError(f"around {type(river.sub_stat).__name__}, not the mean")
+        return cls()
 
     def run(
         self, state: Fields, rows: Codes, seen: Inputs, good: Inputs, may: Mask, scores: Values

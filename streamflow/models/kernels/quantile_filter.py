@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import copysign
 from struct import Struct
@@ -16,13 +15,13 @@ from streamflow.models.kernels.base import Fields, Filter, kernel
 
 SORTED = 6
 """`count` of a device whose five heights are in order: the sixth score has come."""
-_RIVER = Struct("<26d2B")
-"""River's quantile as its `__getstate__` has it: q, five increments, desired positions, positions
-and heights, five more numbers, and how many heights there are and whether they are in order."""
+_RIVER = Struct("<21d2B")
+"""River's quantile as its `__getstate__` has it: q; five increments, positions wanted, positions
+and heights; how many heights there are, and whether they are in order."""
 
 
 @kernel
-def _passes(height, position, wanted, count, q, rows, scores, learn, out):  # type: ignore[no-untyped-def]
+def _passes(height, position, wanted, count, q, protects, rows, scores, learn, out):  # type: ignore[no-untyped-def]
     steps = np.array([0.0, q / 2.0, q, (1.0 + q) / 2.0, 1.0])
     for i in range(len(rows)):
         if not learn[i]:
@@ -37,7 +36,7 @@ def _passes(height, position, wanted, count, q, rows, scores, learn, out):  # ty
             few = np.sort(height[row, :known])
             bar = few[int(min(known - 1.0, known * q))]
         # To River a quantile of 0 is none.
-        out[i] = bar == 0.0 or not score >= bar
+        out[i] = not protects or bar == 0.0 or not score >= bar
         if np.isnan(score):
             continue
         h, n, d = height[row], position[row], wanted[row]
@@ -48,6 +47,9 @@ def _passes(height, position, wanted, count, q, rows, scores, learn, out):  # ty
         if known == 5:
             h[:] = np.sort(h)
             count[row] = SORTED
+            for k in range(5):
+                n[k] = k + 1.0
+                d[k] = 1.0 + 4.0 * steps[k]
         cell = 4
         if score < h[0]:
             h[0] = score
@@ -100,3 +102,33 @@ class Quantile(Filter):
     def of(cls, river: Any, sensors: tuple[str, ...]) -> Self:  # noqa: ARG003
         """The kernel of a filter."""
         return cls(river.q, river.protect_anomaly_detector)
+
+    def passes(self, state: Fields, rows: Codes, scores: Values, learn: Mask) -> Mask:
+        """Those that score less than the quantile so far; then their scores count in it."""
+        out = np.empty(len(rows), bool)
+        columns = (state["height"], state["position"], state["wanted"], state["count"])
+        _passes(*columns, self.q, self.protects, rows, scores, learn, out)
+        return out
+
+    def export(self, state: Fields, row: int, river: Any) -> None:
+        """Set its quantile; before the sixth score its positions are as they were made."""
+        known = int(state["count"][row])
+        if not known:
+            return
+        saved = list(_RIVER.unpack(river.quantile._quantile.__getstate__()))
+        if known == SORTED:
+            saved[6:11], saved[11:16] = (
+                state["wanted"][row].tolist(),
+                state["position"][row].tolist(),
+            )
+        saved[16:21] = state["height"][row].tolist()
+        saved[21:] = [min(known, 5), known == SORTED]
+        river.quantile._quantile.__setstate__(_RIVER.pack(*saved))
+        river.quantile._is_updated = True
+
+    def take_over(self, state: Fields, row: int, river: Any) -> None:
+        """A trained filter's quantile."""
+        saved = _RIVER.unpack(river.quantile._quantile.__getstate__())
+        state["wanted"][row], state["position"][row] = saved[6:11], saved[11:16]
+        state["height"][row] = saved[16:21]
+        state["count"][row] = SORTED if saved[22] else saved[21]

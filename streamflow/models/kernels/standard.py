@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import pow as power
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from river import preprocessing
 
 from streamflow.core.batch import Codes, Mask
 from streamflow.core.memory import Field
-from streamflow.models.kernels.base import Fields, Inputs, Transformer, kernel
+from streamflow.models.kernels.base import Fields, Inputs, Transformer, kernel, without_window
 
 HALF = 0.5
 """Handed to kernels at run time: a constant exponent would be compiled to a square root, which
@@ -64,6 +64,12 @@ class Standard(Transformer):
         self.fields["count"] = Field(np.int64, 0, shape)
         self.fields["mean"] = Field(np.float64, 0.0, shape)
         self.fields["var"] = Field(np.float64, 0.0, shape)
+
+    @classmethod
+    def of(cls, river: preprocessing.StandardScaler, sensors: tuple[str, ...]) -> Self:
+        """The kernel of a scaler."""
+        without_window(river)
+        return cls(len(sensors), river.with_std)
 
     def run(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -31,9 +30,8 @@ class Threshold(Filter):
         """Those that score less."""
         return learn & ~(scores >= self.threshold) & self.protects
 
-    def export(self, state: Fields, row: int, sensors: Sequence[str], river: Any) -> Any:
-        """One device's filter: they are all alike."""
-        return river
+    def export(self, state: Fields, row: int, river: Any) -> None:
+        """It learns nothing."""
 
-    def take_over(self, state: Fields, row: int, sensors: Sequence[str], river: Any) -> None:
-        """Nothing has been learned."""
+    def take_over(self, state: Fields, row: int, river: Any) -> None:
+        """It learns nothing."""

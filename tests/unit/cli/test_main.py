@@ -144,23 +144,36 @@ def test_the_whole_way_from_a_file_to_files(capsys: pytest.CaptureFixture[str]) 
     ]
 
 
-def test_processes_do_what_threads_do_and_give_one_balance() -> None:
+def test_a_fresh_run_leaves_nothing_of_the_last_one_even_if_it_writes_nothing() -> None:
+    for name in ("alerts.jsonl", "rejected.jsonl", "rows.csv"):
+        Path(name).write_text("stale\n")
+    assert main(["run", "machines.py"]) == 0
+    assert lines("rejected.jsonl") == []
+    assert "stale" not in Path("alerts.jsonl").read_text() + Path("rows.csv").read_text()
+
+
+def test_processes_do_what_threads_do_and_give_one_balance(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     rows = [f"m{i % 37},{i},{i % 50},1" for i in range(2000)]
     Path("in.csv").write_text("\n".join(["device,time,t,p", *rows, "x,never,1,1", "short"]) + "\n")
-    found = {}
-    for how in (["--workers=2"], ["--processes=2"]):
-        done = called("run", "machines.py", "--json", *how)
-        assert done.returncode == 0, done.stderr
-        balance = json.loads(done.stdout)
-        assert balance["adds_up"]
-        written = {name: sorted(map(str, lines(name))) for name in ("alerts.jsonl", "dead.jsonl")}
-        rows_out = sorted(Path("rows.csv").read_text().splitlines())
-        found[how[0]] = (balance, written, rows_out)
-    threads, processes = found.values()
+
+    def written() -> list[list[str]]:
+        names = ("alerts.jsonl", "dead.jsonl", "rows.csv")
+        return [sorted(Path(name).read_text().splitlines()) for name in names]
+
+    assert main(["run", "machines.py", "--json", "--workers=2"]) == 0
+    threads, by_threads = json.loads(capfd.readouterr().out), written()
+    done = called("run", "machines.py", "--json", "--processes=2")
+    assert done.returncode == 0, done.stderr
+    processes = json.loads(done.stdout)
     assert processes == threads
-    assert processes[0]["received"] == 2002
-    assert len(processes[1]["alerts.jsonl"]) > 100
-    assert len(processes[1]["dead.jsonl"]) == 2
+    assert written() == by_threads
+    assert processes["adds_up"] is True
+    assert processes["received"] == 2002
+    alerts, dead, _ = by_threads
+    assert len(alerts) > 100
+    assert len(dead) == 2
 
 
 def test_a_lambda_is_refused_when_processes_are_asked_for(

@@ -221,7 +221,7 @@ def test_an_empty_batch_survives_pickling() -> None:
 def test_words_know_missing_from_empty() -> None:
     words = Words.of(["", None, "a"])
     assert words.list() == ["", None, "a"]
-    assert words.at(1) is None
+    assert [words.at(i) for i in range(3)] == ["", None, "a"]
 
 
 def test_compact_words_are_in_order_of_first_use_and_keep_missing() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from streamflow.engine.pack import pack
 from streamflow.engine.plain import to_plain
 from streamflow.engine.store import Store
 from streamflow.engine.wax import make_store
@@ -19,7 +20,7 @@ def write_epoch(files: list[sqlite3.Connection], epoch: int) -> None:
     """What Bytewax does at the end of an epoch, in its order."""
     for key in KEYS:
         with files[int(key) % len(files)] as file:
-            row = ("f.s", key, epoch, to_plain(epoch))
+            row = ("f.s", key, epoch, to_plain(pack(epoch)))
             file.execute(
                 "insert into snaps (step_id, state_key, snap_epoch, ser_change) values (?,?,?,?)",
                 row,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -192,18 +192,41 @@ class Fleeting(Rows):
     promise: str = "none"  # type: ignore[misc]
 
 
+@dataclass(frozen=True)
+class Upsert(Collect):
+    promise: str = "upsert"  # type: ignore[misc]
+
+
 def test_the_promise_is_that_of_this_very_combination(tmp_path: Path) -> None:
     flow = (
         FLOW
         | Fleeting(name="radio")
         | Alert("t > p")
-        | Collect()
-        | files.jsonl(tmp_path / "alerts.jsonl", of="alerts")
+        | Collect(name="repeats")
+        | Upsert(name="upserts", deliver="durable")
+        | files.jsonl(tmp_path / "alerts.jsonl", of="alerts", name="file")
     )
-    text = "\n".join(check(flow).promise)
-    for step in ("rows", "radio", "collect_rows", "jsonl_alerts"):
-        assert f"{step}: " in text
-    assert "radio: what arrives while the flow is down is lost" in text
+    told = dict(line.split(": ", 1) for line in check(flow).promise if ": " in line)
+    assert told["rows"] == "a restart reads it again from the start; nothing is skipped."
+    assert told["radio"] == "what arrives while the flow is down is lost."
+    assert told["repeats"] == "repeated from the start."
+    assert told["upserts"] == "repeated from the start under the same id, so it shows once."
+    assert told["file"] == "written anew, each item once."
+    assert "every model learns anew" in told["State is kept in memory only"]
+    kept = list(check(flow, tmp_path / "state").promise)
+    assert "rows: a restart goes on where the last durable epoch ended." in kept
+    assert "radio: what arrives while the flow is down is lost." in kept
+    assert "State is durable once an epoch, and reflects each message once." in kept
+    (late,) = [line for line in kept if "only when it is durable" in line]
+    assert late.startswith("upserts: ")
+
+
+def test_state_of_another_flow_is_an_error(tmp_path: Path) -> None:
+    flow = FLOW | Alert("t > p") | Collect(of="alerts")
+    flow.run(state=tmp_path / "state")
+    assert check(flow, tmp_path / "state").ok
+    (text,) = texts(check(replace(flow, name="other"), tmp_path / "state"), "error")
+    assert "holds the state of flow 'test', not of 'other'" in text
 
 
 def test_ranges_of_a_sensor_do_not_count_as_use() -> None:

@@ -129,6 +129,15 @@ def test_times_without_a_zone_are_the_flows_and_summer_time_is_minded(text: str,
     assert iso(parser("Europe/Berlin").one(text)) == utc
 
 
+def test_many_times_of_one_form_are_in_the_flows_zone_too() -> None:
+    texts = ["2026-01-15 12:00:00", "2026-07-15 12:00:00"]
+    times = parser("Europe/Berlin").many(texts, lambda i, why: None)
+    assert [iso(time) for time in times.tolist()] == [
+        "2026-01-15T11:00:00Z",
+        "2026-07-15T10:00:00Z",
+    ]
+
+
 def test_the_repeated_hour_goes_back_in_utc_not_wrong_by_a_day() -> None:
     berlin = parser("Europe/Berlin")
     before, twice = berlin.one("2026-10-25 01:59:59"), berlin.one("2026-10-25 02:00:00")

@@ -7,14 +7,9 @@ from river import anomaly, compose, drift, linear_model, preprocessing, stats
 
 from streamflow import ValueNovelty
 from streamflow.errors import FlowError
-from streamflow.models.record import (
-    check_detector,
-    check_drift_detector,
-    detector_bytes,
-    drift_detector_bytes,
-    final,
-    warnings,
-)
+from streamflow.models.check import check_detector, check_drift_detector, seeded, warnings
+from streamflow.models.record import detector_bytes, drift_detector_bytes
+from streamflow.models.shape import final
 
 HST = anomaly.HalfSpaceTrees(seed=1)
 GAUSSIAN = anomaly.GaussianScorer()
@@ -104,10 +99,16 @@ def test_a_signed_score_is_warned_of() -> None:
     assert "abs(score)" in text
 
 
-def test_a_missing_seed_is_warned_of_wherever_it_is() -> None:
-    (text,) = warnings(preprocessing.MinMaxScaler() | anomaly.HalfSpaceTrees())
-    assert text == "HalfSpaceTrees has no seed: two runs will differ; give seed=7"
-    assert list(warnings(HST)) == []
+def test_a_missing_seed_is_made_of_the_names_wherever_it_is() -> None:
+    given = preprocessing.MinMaxScaler() | anomaly.HalfSpaceTrees()
+    model, said = seeded(given, "plant", "detect")
+    again, _ = seeded(preprocessing.MinMaxScaler() | anomaly.HalfSpaceTrees(), "plant", "detect")
+    other, _ = seeded(given, "plant", "second")
+    assert final(given).seed is None
+    assert final(model).seed == final(again).seed != final(other).seed
+    assert said.startswith("HalfSpaceTrees has no seed, and an exact replay needs one: it is ")
+    assert f"seed={final(model).seed}" in said
+    assert seeded(HST, "plant", "detect") == (HST, "")
 
 
 def test_measuring_a_model_does_not_train_it() -> None:
