@@ -67,7 +67,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     'there is: pressure, temperature'
     """
     names = sorted(known)
-    close = get_close_matches(name, names, n=1)
+    close = get_close_matches(str(name), names, n=1)
     if close:
         return f"did you mean {close[0]!r}?"
     return f"there is: {', '.join(names)}" if names else "there is none"

@@ -32,7 +32,8 @@ class Delivery:
         self.step = sink.step
         resume, waiting, number = saved or (None, [], 0)
         self.number: int = number
-        if self.number <= delivered:
+        # A sink that is cut back to its snapshot has lost what was handed out after it.
+        if self.number <= delivered and sink.promise != "once":
             waiting = []
         self._writer = sink.open(resume)
         self._waiting: list[Item] = []

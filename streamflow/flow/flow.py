@@ -100,6 +100,10 @@ class Flow:
         object.__setattr__(self, "tags", tuple(self.tags))
         names = [self.device, self.time, *self.sensors, *self.tags]
         for name in names:
+            if not isinstance(name, str):
+                raise FlowError(
+                    f"flow {self.name!r}: {name!r} cannot name a field: names are strings"
+                )
             if not name.isprintable() or '"' in name or "\\" in name:
                 raise FlowError(f"flow {self.name!r}: {name!r} cannot name a field")
             if names.count(name) > 1:

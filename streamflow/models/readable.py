@@ -32,6 +32,19 @@ def readable(thing: Any) -> Any:
     return _object(thing, _DEPTH, set())
 
 
+def recipe(thing: Any) -> str:
+    """How an object was made, on one line.
+
+    >>> from river import stats
+    >>> recipe(stats.Quantile(0.9))
+    'Quantile: None'
+    """
+    try:
+        return " ".join(repr(thing).split())
+    except Exception:  # noqa: BLE001  River's fails on an object with a class inside
+        return f"{type(thing).__name__} (...)"
+
+
 def numbers(values: Any) -> Any:
     """Numbers by their shape, range (of those that are finite) and first few; one as it is.
 

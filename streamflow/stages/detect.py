@@ -15,6 +15,7 @@ from streamflow.core.schema import Schema
 from streamflow.core.stage import Stage
 from streamflow.core.state import State
 from streamflow.models.learning import Condition, Decides, Gate, condition, gate_opens
+from streamflow.models.readable import recipe
 
 if TYPE_CHECKING:
     from streamflow.models.compiled import Compiled
@@ -69,7 +70,7 @@ class Detect(Stage):
     _gate: Condition | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "recipe", " ".join(repr(self.estimator).split()))
+        object.__setattr__(self, "recipe", recipe(self.estimator))
 
     @property
     def adds(self) -> Sequence[str]:

@@ -15,6 +15,7 @@ from streamflow.core.memory import Memory
 from streamflow.core.schema import Schema
 from streamflow.core.stage import Stage
 from streamflow.core.state import State
+from streamflow.models.readable import recipe
 
 if TYPE_CHECKING:
     from streamflow.models.compiled import Alone
@@ -52,7 +53,7 @@ class MonitorDrift(Stage):
     _seeding: str = field(default="", init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "recipe", " ".join(repr(self.detector).split()))
+        object.__setattr__(self, "recipe", recipe(self.detector))
 
     @property
     def adds(self) -> Sequence[str]:

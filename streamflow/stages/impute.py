@@ -16,6 +16,7 @@ from streamflow.core.quality import Quality
 from streamflow.core.schema import Schema
 from streamflow.core.stage import Stage
 from streamflow.core.state import State
+from streamflow.models.readable import recipe
 
 if TYPE_CHECKING:
     from streamflow.models.compiled import Alone
@@ -64,7 +65,7 @@ class Impute(Stage):
     recipe: str = field(default="", init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "recipe", " ".join(repr(self.hold).split()))
+        object.__setattr__(self, "recipe", recipe(self.hold))
 
     def bind(self, schema: Schema) -> Self:
         """Check duration or imputer, and the sensors; default all."""

@@ -14,7 +14,11 @@ from river import anomaly, compose, drift, preprocessing, stats
 
 from streamflow import Gate
 from streamflow.core.batch import Batch
+from streamflow.core.index import Index
+from streamflow.core.memory import Memory
 from streamflow.core.quality import Quality
+from streamflow.core.state import State
+from streamflow.models.compile import compile_watcher
 from streamflow.testing import Stream, compiled_equals_river
 
 DEVICES = ["a", "b", "c"]
@@ -43,7 +47,7 @@ MILD = sorted(set(SERIES) - {"unkind", "unkind at times", "constant"})
 
 
 @st.composite
-def streams(draw: Draw, sensors: str, kinds: list[str] | None = None, most: int = 900) -> Stream:
+def streams(draw: Draw, sensors: str, kinds: list[str] | None = None, most: int = 600) -> Stream:
     """Readings of three devices in any order, in batches of any size, with gaps and flags."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     n = draw(st.integers(1, most) | st.integers(1, 20))
@@ -80,8 +84,8 @@ def drawn(examples: int) -> Any:
 def forests(draw: Draw) -> anomaly.HalfSpaceTrees:
     limit = st.sampled_from([(0, 1), (-5.0, 5.0), (0.3, 1e6), (-1e-3, 1e-3)])
     return anomaly.HalfSpaceTrees(
-        n_trees=draw(st.integers(1, 4)),
-        height=draw(st.integers(1, 7)),
+        n_trees=draw(st.integers(1, 3)),
+        height=draw(st.integers(1, 6)),
         window_size=draw(st.integers(1, 40) | st.sampled_from([1, 2, 250, 255, 256, 257, 300])),
         limits=draw(st.none() | st.dictionaries(st.sampled_from("xyz"), limit)),
         seed=draw(st.integers(0, 99)),
@@ -140,7 +144,7 @@ def _named(step: Any, number: int) -> tuple[str, Any]:
     return f"{number}{type(step).__name__}", step
 
 
-@drawn(160)
+@drawn(75)
 @given(model=detectors(), stream=streams("xy"), learn=LEARN, gate=GATES)
 def test_pipelines_of_scalers_and_half_space_trees(
     model: Any, stream: Stream, learn: Any, gate: Any
@@ -188,6 +192,23 @@ def test_adwin(
     delta: float, clock: int, buckets: int, shortest: int, grace: int, stream: Stream
 ) -> None:
     compiled_equals_river(drift.ADWIN(delta, clock, buckets, shortest, grace), ["x"], stream)
+
+
+def test_adwin_value_by_value_over_a_long_stream() -> None:
+    rng = np.random.default_rng(7)
+    levels = np.repeat(rng.choice([0.0, 1.0, -3.0, 0.1, 1e6], 60), rng.integers(1, 1500, 60))
+    values = levels + rng.normal(0, rng.choice([0, 0.1, 1], len(levels)))
+    own, river = compile_watcher(drift.ADWIN(clock=1), "x"), drift.ADWIN(clock=1)
+    state = State("law5", "drift", Memory(own.fields), Index())
+    found, row, drifts = np.zeros(1), np.zeros(1, np.int32), 0
+    for value in values.tolist():
+        river.update(value)
+        own.kernel.run(own.part(state), row, np.array([value]), found)
+        width, total, spread = state["window"][0].tolist()
+        assert (found[0], width, total) == (river.drift_detected, river.width, river.total)
+        assert (spread, total / width) == (river.variance, river.estimation)
+        drifts += river.drift_detected
+    assert drifts > 30
 
 
 @drawn(40)

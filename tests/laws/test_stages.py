@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from river import anomaly, compose, drift, preprocessing
+from river import anomaly, compose, drift, preprocessing, stats
 
 from streamflow import (
     Alert,
@@ -83,6 +83,9 @@ SCENARIOS: dict[str, list[Flow]] = {
         on(Impute(hold="1m")),
         on(Impute(hold="0s", sensors=["p"])),
         on(Impute(hold="60000d", sensors=["p", "t"])),
+        on(Impute(preprocessing.PreviousImputer())),
+        on(Impute(preprocessing.StatImputer(("t", stats.Mean()), ("p", 4)), sensors=["p", "t"])),
+        on(Impute(preprocessing.StatImputer(("t", stats.Sum())))),
     ],
     "map": [
         on(rise),
@@ -98,12 +101,14 @@ SCENARIOS: dict[str, list[Flow]] = {
         on(Detect(trees(), learn=False), Detect(trees(), name="second", gate=Gate("t > 30", 1))),
         on(Detect(gaussian(), target="t")),
         on(Detect(compose.Select("p") | gaussian(), target="t", learn="good(t) and score < 1")),
+        on(Detect(anomaly.QuantileFilter(preprocessing.PreviousImputer() | trees(), q=0.5))),
+        on(Detect(preprocessing.StatImputer(("t", stats.Mean())) | ValueNovelty(warm_up=3))),
         on(Detect(ValueNovelty(warm_up=3))),
     ],
     "monitor_drift": [
         on(MonitorDrift("t", EAGER)),
         on(MonitorDrift("p", drift.PageHinkley(min_instances=3, threshold=5))),
-        on(MonitorDrift("t", drift.KSWIN(window_size=6, stat_size=2, alpha=0.1, seed=7))),
+        on(MonitorDrift("t", drift.KSWIN(window_size=6, stat_size=2, alpha=0.1))),
     ],
     "alert": [
         on(Alert("t > 30")),

@@ -31,7 +31,7 @@ _BUCKET = Struct("<QQ")
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _drop_oldest(total, spread, count, levels, sums, row, most):  # type: ignore[no-untyped-def]
     """Forget the oldest bucket of the window."""
-    last = levels[row] - 1
+    last = int(levels[row]) - 1
     first = last * (most + 1)
     size = 2.0**last
     part = total[row, first]
@@ -41,7 +41,7 @@ def _drop_oldest(total, spread, count, levels, sums, row, most):  # type: ignore
     between = size * sums[row, 0] * apart * apart / (size + sums[row, 0])
     sums[row, 2] -= spread[row, first] + between
     count[row, last] -= 1
-    for k in range(first, first + count[row, last]):
+    for k in range(first, first + int(count[row, last])):
         total[row, k], spread[row, k] = total[row, k + 1], spread[row, k + 1]
     if count[row, last] == 0:
         levels[row] = last
@@ -72,12 +72,12 @@ def _add(total, spread, count, levels, sums, row, most, value):  # type: ignore[
         size = 2.0**level
         apart = total[row, first] / size - total[row, first + 1] / size
         between = size * size * apart * apart / (size + size)
-        to = first + most + 1 + count[row, level + 1]
+        to = first + most + 1 + int(count[row, level + 1])
         total[row, to] = total[row, first] + total[row, first + 1]
         spread[row, to] = spread[row, first] + spread[row, first + 1] + between
         count[row, level + 1] += 1
         count[row, level] -= 2
-        for k in range(first, first + count[row, level]):
+        for k in range(first, first + int(count[row, level])):
             total[row, k], spread[row, k] = total[row, k + 2], spread[row, k + 2]
         level += 1
 

@@ -111,8 +111,8 @@ def _run(  # type: ignore[no-untyped-def]
                 if masks[k] == bits[i]:
                     variant[row] = k
         kind = variant[row]
-        reference = (1 - side[row]) * stride
-        latest = side[row] * stride
+        latest = int(side[row]) * stride
+        reference = stride - latest
         known = ahead_row == i
         if known:
             leaves[:] = ahead

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -39,4 +39,8 @@ def _prefetch(typing_context: Any, array: Any, row: Any, column: Any) -> Any:  #
     return types.void(array, row, column), generate
 
 
-prefetch: Any = _prefetch
+def _nothing(array: Any, row: Any, column: Any) -> None:
+    """Where kernels run as plain Python."""
+
+
+prefetch: Any = _nothing if config.DISABLE_JIT else _prefetch

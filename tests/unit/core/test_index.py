@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from streamflow import Batch
-from streamflow.core.index import Index
+from streamflow.core.index import NEVER, Index
 
 
 def of(devices: list[str], *names: str) -> Batch:
@@ -103,3 +103,69 @@ def test_restore_starts_over() -> None:
     assert (index.row("old"), index.row("b"), len(index)) == (None, 1, 2)
     assert index.seen[:2].tolist() == [5, 6]
     assert index.add("c") == 2
+
+
+def test_among_many_devices_a_row_is_reused_only_when_many_are_free() -> None:
+    names = [f"d{i}" for i in range(100)]
+    index = Index()
+    index.locate(of(names, *names))
+    before = index.names
+    index.erase([7])
+    assert index.names is before
+    assert index.add("x") == 100
+    index.erase(list(range(10, 25)))
+    assert index.names is not before
+    assert before[7] == "d7"
+    assert [index.add(name) for name in ("y", "z")] == [7, 10]
+
+
+def test_a_device_that_comes_back_before_its_row_is_free_is_new() -> None:
+    names = [f"d{i}" for i in range(100)]
+    index = Index()
+    index.locate(of(names, *names))
+    index.seen[:100] = 5
+    index.erase([7])
+    assert (len(index), index.row("d7"), index.seen[7]) == (99, None, NEVER)
+    assert 7 not in index.rows()
+    rows, new = index.locate(of(names, "d6", "d7", "d8", "d7"))
+    assert (rows.tolist(), new) == ([6, 100, 8, 100], [100])
+    assert index.locate(of(names, "d7"))[1] == []
+
+
+def test_the_devices_known_are_those_of_the_rows_in_use() -> None:
+    names = [f"d{i}" for i in range(20)]
+    index = Index()
+    index.locate(of(names, *names))
+    assert index.devices() == names
+    index.erase([0, 19])
+    index.add("x")
+    assert index.devices() == [index.names[row] for row in index.rows()]
+    assert set(index.devices()) == {*names[1:19], "x"}
+
+
+def test_a_list_of_devices_is_not_the_index_s_own() -> None:
+    index = Index()
+    index.add("a")
+    known = index.devices()
+    index.add("b")
+    assert known == ["a"]
+
+
+def test_a_name_that_a_vocabulary_holds_twice_is_one_device() -> None:
+    devices = ["a", "b", "a"]
+    time = np.zeros(3, np.int64)
+    index = Index()
+    rows, new = index.locate(Batch(devices, np.arange(3, dtype=np.int32), time, time, {}))
+    assert (rows.tolist(), new) == ([0, 1, 0], [0, 1])
+
+
+def test_devices_that_come_and_go_take_no_more_rows_than_a_few_spare_ones() -> None:
+    index = Index()
+    for turn in range(50):
+        names = [f"{turn}-{i}" for i in range(100)]
+        rows, _ = index.locate(of(names, *names))
+        index.erase(rows[:90].tolist())
+        assert located(index, of(names, *names[90:])) == names[90:]
+        index.erase([row for name in names[90:] if (row := index.row(name)) is not None])
+    assert len(index) == 0
+    assert len(index.names) <= 120

@@ -7,7 +7,9 @@ import pytest
 
 from streamflow import Batch, Field, Memory
 from streamflow.core.index import Index
+from streamflow.core.memory import Columns
 from streamflow.core.state import State
+from streamflow.engine.pack import pack, unpack
 from streamflow.errors import StateError
 
 MEMORY = Memory({"mean": Field(np.float64, np.nan), "ring": Field(np.int32, 0, (2,)), "n": 0})
@@ -269,3 +271,37 @@ def test_an_episode_keeps_the_id_of_its_opening() -> None:
     assert opened.id == closed.id
     assert (closed.device, closed.time, closed.step) == ("b", 900, "smooth")
     assert state.event("alert", 0, 100, {}).id != opened.id
+
+
+def test_objects_and_held_readings_follow_their_devices_into_other_rows() -> None:
+    memory = Memory(codec=TextCodec(), holds=True)
+    state = state_of(memory, "a", "b", "c")
+    state.objects = {0: "of a", 2: "of c"}
+    state.hold(readings(state, (2, 7)))
+    again = restored(state.snapshot(np.array([1, 2])), memory, ["b", "c"])
+    assert again.objects == {1: "of c"}
+    assert again.held is not None
+    assert [again.held.name(i) for i in range(1)] == ["c"]
+
+
+def test_what_is_restored_can_be_written_though_what_was_saved_cannot() -> None:
+    memory = Memory({"n": 0}, holds=True)
+    state = state_of(memory, "a")
+    state["n"][0] = 3
+    state.hold(readings(state, (0, 1)))
+    again = restored(unpack(pack(state.snapshot(np.array([0])))), memory, ["a"])
+    again["n"][0] += 1
+    assert again.held is not None
+    again.held["t"][0] = 9.0
+    assert again["n"][0] == 4
+
+
+def test_an_upgrade_may_write_into_the_columns_it_is_given() -> None:
+    def doubled(columns: Columns) -> Columns:
+        columns["n"] *= 2
+        return columns
+
+    state = state_of(Memory({"n": 0}), "a")
+    state["n"][0] = 3
+    saved = unpack(pack(state.snapshot(np.array([0]))))
+    assert restored(saved, Memory({"n": 0}, 2, {1: doubled}), ["a"])["n"][0] == 6
