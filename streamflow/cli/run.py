@@ -152,7 +152,8 @@ def _cluster(job: Job, options: argparse.Namespace) -> Balance:
     # Bytewax prints what it thinks of connections; that is no part of a JSON document.
     stdout = sys.stderr.fileno() if options.json else None
     first = [f"--from-position={given}" for given in options.from_position]
-    return Cluster(command, options.processes, keep, stdout, first).run()
+    again = job.state.store().settle if job.state else None
+    return Cluster(command, options.processes, keep, stdout, first, again).run()
 
 
 def _member(job: Job, options: argparse.Namespace) -> int:

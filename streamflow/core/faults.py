@@ -23,7 +23,7 @@ class Faults:
         self.reasons: dict[int, str] = {}
         self._tracebacks: list[str | None] = [None] * len(batch)
 
-    def note(self, i: int, error: Exception) -> None:
+    def note(self, i: int, error: BaseException) -> None:
         """Reading `i` made the step's code raise."""
         state = self._state
         self.reasons[i] = f"{type(error).__name__} in {state.step}"

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -41,6 +41,8 @@ class Cluster:
         Where they print to, a file descriptor; None is where this process prints to.
     first
         Arguments for the first start, not for one after that.
+    again
+        Called before every start after the first.
     """
 
     def __init__(
@@ -50,8 +52,9 @@ class Cluster:
         keep: Sequence[int] = (),
         stdout: int | None = None,
         first: Sequence[str] = (),
+        again: Callable[[], None] | None = None,
     ) -> None:
-        self._first = first
+        self._first, self._again = first, again
         self._command = command
         self._processes = processes
         self._keep = keep
@@ -68,6 +71,8 @@ class Cluster:
                     break
                 log.warning("starting all %d processes again", self._processes)
                 self._first = ()
+                if self._again:
+                    self._again()
             total = Balance()
             for report in reports:
                 if report.exists():

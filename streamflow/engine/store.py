@@ -126,7 +126,11 @@ class Store:
                     _settle(target, _resume_epoch(files))
 
     def settle(self) -> None:
-        """Commit what is durable in every file, as a flow that was killed could not.
+        """Put in order what a flow that was killed has left behind, before one goes on.
+
+        What is durable is committed in every file. Snapshots of the epoch that never ended go:
+        that epoch is run again with other readings in it, perhaps none for some key, and then
+        that key's old snapshot, which counts readings that come again, would seem to be of it.
 
         Nobody else may have the files open. Raises StateError if a -wal file is damaged.
         """
@@ -141,6 +145,7 @@ class Store:
             try:
                 with closing(self._connect(path, write=True)) as database, database:
                     _settle(database, durable)
+                    database.execute("delete from snaps where snap_epoch >= ?", (max(durable, 1),))
             except sqlite3.Error as error:
                 raise StateError(f"{path} cannot be written: {error}") from error
 

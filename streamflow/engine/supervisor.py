@@ -118,7 +118,7 @@ def _watch(job: Job, process: int, on_clock_step: Callable[[], None] | None) -> 
             offset = now
             if job.state and job.last_commit != noted:
                 noted = job.last_commit
-                job.state.note_progress(job.durable, job.delivered, process)
+                _note(job, process)
 
     thread = threading.Thread(target=look, name="streamflow-watch", daemon=True)
     thread.start()
@@ -127,5 +127,14 @@ def _watch(job: Job, process: int, on_clock_step: Callable[[], None] | None) -> 
     finally:
         done.set()
         thread.join()
-        if job.state and (job.durable or job.delivered):
-            job.state.note_progress(job.durable, job.delivered, process)
+        _note(job, process)
+
+
+def _note(job: Job, process: int) -> None:
+    """Write progress down. Where that fails, what is wrong with the state itself is the news."""
+    if job.state is None or not (job.durable or job.delivered):
+        return
+    try:
+        job.state.note_progress(job.durable, job.delivered, process)
+    except OSError as error:
+        log.warning("cannot note progress in %s: %s", job.state.path, error.strerror)

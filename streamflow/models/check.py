@@ -8,6 +8,7 @@ from typing import Any
 from zlib import crc32
 
 from river.base import Base, DriftDetector, SupervisedAnomalyDetector
+from river.drift import ADWIN
 from river.preprocessing import PreviousImputer, StatImputer
 
 from streamflow.errors import FlowError
@@ -60,6 +61,11 @@ def check_drift_detector(step: str, detector: Any) -> None:
         raise FlowError(
             f"step {step!r}: {type(detector).__name__} is not a drift detector of River; "
             f"use one, as in drift.ADWIN()"
+        )
+    if isinstance(detector, ADWIN) and (detector.max_buckets < 2 or detector.clock < 1):
+        raise FlowError(
+            f"step {step!r}: ADWIN cannot work with max_buckets={detector.max_buckets} and "
+            f"clock={detector.clock}; they are at least 2 and 1"
         )
 
 

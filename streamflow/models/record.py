@@ -16,6 +16,9 @@ from streamflow.models.codec import RiverCodec
 from streamflow.models.learning import Decides
 from streamflow.models.shape import imputes
 
+RUST_PANIC = "PanicException"
+"""What River's Rust raises when it fails: no Exception, though nothing but one reading is lost."""
+
 
 def detector_bytes(estimator: Any, sensors: Sequence[str], target: str | None) -> int:
     """Bytes of one device's model after its first reading, as it is saved."""
@@ -88,7 +91,9 @@ def score_and_learn(
             elif target in known:
                 y = known.pop(target)
                 model.learn_one(none | known, y)
-        except Exception as error:  # noqa: BLE001  it is the user's code: it may raise anything
+        except BaseException as error:  # it is the user's code: it may raise anything
+            if not isinstance(error, Exception) and type(error).__name__ != RUST_PANIC:
+                raise
             scores[i] = float("nan")
             faults.note(i, error)
     return np.array(scores, np.float64), faults

@@ -226,7 +226,11 @@ class Whole:
         assert ended.balance == self.balance
         outputs = lab.outputs()
         for name, expected in self.outputs.items():
-            assert outputs[name].keys() == expected.keys(), (name, len(outputs[name]), len(expected))
+            assert outputs[name].keys() == expected.keys(), (
+                name,
+                len(outputs[name]),
+                len(expected),
+            )
             for device, lines in expected.items():
                 assert outputs[name][device] == lines, f"{name} of {device}"
         remembered = lab.remembered()

@@ -25,7 +25,7 @@ from streamflow.flow.registry import KINDS
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "tests/README.md"]
 PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
-PROGRAMS = ["README.md", "CONTRIBUTING.md", "docs/concepts.md"]
+PROGRAMS = ["README.md", "CONTRIBUTING.md", "docs/concepts.md", "docs/kernels.md"]
 
 Run = Callable[[str], ModuleType]
 

@@ -144,7 +144,7 @@ def _named(step: Any, number: int) -> tuple[str, Any]:
     return f"{number}{type(step).__name__}", step
 
 
-@drawn(75)
+@drawn(55)
 @given(model=detectors(), stream=streams("xy"), learn=LEARN, gate=GATES)
 def test_pipelines_of_scalers_and_half_space_trees(
     model: Any, stream: Stream, learn: Any, gate: Any

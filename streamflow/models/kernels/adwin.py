@@ -24,6 +24,8 @@ from streamflow.models.kernels.base import CannotCompileError, Fields, Watcher, 
 LEVELS = 32
 """Buckets of 1, 2, 4 ... readings. The last level's two oldest buckets are forgotten when it is
 full, after 10 000 million readings without a drift."""
+MOST_BUCKETS = 254
+"""Of a size: one more, before two are merged, is counted in a byte."""
 _HEAD = Struct("<dIQdddddd4IQ")
 _BUCKET = Struct("<QQ")
 
@@ -151,10 +153,8 @@ class Adwin(Watcher):
     @classmethod
     def of(cls, river: drift.ADWIN, sensors: tuple[str, ...]) -> Self:  # noqa: ARG003
         """The kernel of a drift detector."""
-        if not 2 <= river.max_buckets < 255 or river.clock < 1:
-            raise CannotCompileError(
-                "ADWIN with fewer than 2 buckets of a size, or without a clock"
-            )
+        if river.max_buckets > MOST_BUCKETS:
+            raise CannotCompileError(f"ADWIN has more than {MOST_BUCKETS} buckets of a size")
         return cls(river.clone())
 
     def run(self, state: Fields, rows: Codes, values: Values, drift: Values) -> None:

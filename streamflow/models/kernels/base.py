@@ -25,7 +25,11 @@ Fields = Mapping[str, NDArray[Any]]
 
 def kernel(function: Callable[..., None]) -> Any:
     """Compile a function with Numba: no GIL, kept on disk, numbers to the bit (no fast math)."""
-    return njit(cache=True, nogil=True, error_model="numpy")(function)
+    how: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    try:
+        return njit(cache=True, **how)(function)
+    except RuntimeError:  # typed at a prompt: there is no file to keep it beside
+        return njit(**how)(function)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gzip
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,3 +43,21 @@ def test_the_demo_flow_passes_its_own_check() -> None:
 
     findings = check(demo_flow(DATA / "fleet.csv.gz")).findings
     assert [f.text for f in findings if f.level == "error"] == []
+
+
+def test_for_people_alerts_stand_beside_the_incidents(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = gzip.decompress((DATA / "fleet.csv.gz").read_bytes()).splitlines(keepends=True)
+    some = [line for line in lines if line.startswith((b"machine,", b"key_hold,"))]
+    (tmp_path / "fleet.csv.gz").write_bytes(gzip.compress(b"".join(some)))
+    shutil.copy(DATA / "incidents.csv", tmp_path)
+    monkeypatch.setattr("streamflow.cli.demo.DATA", tmp_path)
+    assert main(["demo", "--page", str(tmp_path / "demo.html")]) == 0
+    told = capsys.readouterr().out
+    assert "readings  1,882 in = 1,882 out" in told
+    assert "of 19 known incidents" in told
+    assert re.search(r"^  key_hold +\S+ +(hit|false) ", told, re.MULTILINE)
+    assert re.search(r"^  taxi_demand +\S+ +missed +until ", told, re.MULTILINE)
+    assert re.search(r"^speed     [\d,]+ readings/s", told, re.MULTILINE)
+    assert told.endswith(f"page      {tmp_path / 'demo.html'}\n")

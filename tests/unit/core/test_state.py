@@ -277,11 +277,13 @@ def test_objects_and_held_readings_follow_their_devices_into_other_rows() -> Non
     memory = Memory(codec=TextCodec(), holds=True)
     state = state_of(memory, "a", "b", "c")
     state.objects = {0: "of a", 2: "of c"}
-    state.hold(readings(state, (2, 7)))
-    again = restored(state.snapshot(np.array([1, 2])), memory, ["b", "c"])
+    state.hold(readings(state, (0, 6), (2, 7)))
+    state.index.erase([0])
+    state.erase([0])
+    again = restored(state.snapshot(state.index.rows()), memory, state.index.devices())
     assert again.objects == {1: "of c"}
     assert again.held is not None
-    assert [again.held.name(i) for i in range(1)] == ["c"]
+    assert (len(again.held), again.held.name(0)) == (1, "c")
 
 
 def test_what_is_restored_can_be_written_though_what_was_saved_cannot() -> None:

@@ -21,7 +21,7 @@ def readings(*rows: tuple[str, int]) -> Batch:
 
 
 def returned(batch: Batch, seen: list[int]) -> list[tuple[int, bool]]:
-    """(position, first of its device) of each return; device code i was last heard of at seen[i]."""
+    """(position, first of its device) of each return; `seen` is by the device's code."""
     got = returns(batch, batch.device, np.array(seen), TTL)
     return [] if got is None else list(zip(got.at.tolist(), got.first.tolist(), strict=True))
 
