@@ -43,4 +43,4 @@ def _nothing(array: Any, row: Any, column: Any) -> None:
     """Where kernels run as plain Python."""
 
 
-prefetch: Any = _nothing if config.DISABLE_JIT else _prefetch
+prefetch: Any = _nothing if getattr(config, "DISABLE_JIT", False) else _prefetch
