@@ -10,8 +10,8 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -20,6 +20,7 @@ from streamflow.errors import StreamflowError
 
 log = logging.getLogger("streamflow.run")
 
+_LAST_WORDS = 2.0
 RESTART = 75
 """A process that ends with this code asks for the whole cluster to be started again."""
 
@@ -119,6 +120,7 @@ class Cluster:
                 if code < 0 and self._stops:
                     return False  # it had not begun when it was told to stop; nor can the others
                 if code:
+                    _let_speak(left.values())
                     raise StreamflowError(
                         f"process {number} ended with code {code}; see its log above. The others "
                         f"were stopped; with --state, starting again goes on where they were"
@@ -140,6 +142,13 @@ class Cluster:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _let_speak(others: Iterable[subprocess.Popen[bytes]]) -> None:
+    """The first to end is not always the one that knows why: wait a moment for the others."""
+    for process in others:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_LAST_WORDS)
 
 
 def end_with_parent(lifeline: int) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from streamflow.engine.pack import pack, unpack
 from streamflow.engine.plain import from_plain, to_plain
-from streamflow.engine.wal import hidden_commits
+from streamflow.engine.wal import log_is_damaged
 from streamflow.errors import StateError
 
 _NO_ACCESS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
@@ -137,7 +137,7 @@ class Store:
         durable = self.resume_epoch()
         for path in self.files():
             with closing(self._connect(path)) as database:
-                if hidden_commits(path, database) > 1:
+                if log_is_damaged(path, database):
                     raise StateError(
                         f"{path}-wal is damaged: put the whole folder back from a backup, or start "
                         f"anew in another --state folder"

@@ -163,6 +163,7 @@ class _Models:
 
     def __init__(self, stage: Any) -> None:
         self.stage = stage
+        self.conditions = _conditions(stage)
         self.own: dict[str, Any] = {}
         self.gates: dict[str, _Gate] = {}
 
@@ -202,8 +203,8 @@ class _Models:
         names = [stage.on] if isinstance(stage, MonitorDrift) else list(stage.sensors)
         if isinstance(stage, Detect) and stage.target:
             names.append(stage.target)
-        asked = _conditions(stage)
-        upstream = [c.mask(batch) if c else np.ones(len(batch), bool) for c in asked]
+        both = self.conditions
+        upstream = [c.mask(batch) if c else np.ones(len(batch), bool) for c in both]
         for i in range(len(batch)):
             seen, good = {}, {}
             for name in names:
@@ -225,7 +226,7 @@ class _Models:
             if "complex" not in str(error):
                 raise
             score = float("nan")
-        learn, gate = _conditions(stage)
+        learn, gate = self.conditions
         may = stage.learn is not False and upstream[0]
         may = may and (learn is None or all(op(score, limit) for op, limit in learn.limits))
         if gate is not None:

@@ -152,6 +152,19 @@ def test_pipelines_of_scalers_and_half_space_trees(
     compiled_equals_river(model, ["x", "y"], stream, learn=learn, gate=gate)
 
 
+@pytest.mark.parametrize("window", [1, 255, 256, 300])
+def test_masses_of_one_byte_and_of_more_over_several_windows(window: int) -> None:
+    rng, n = np.random.default_rng(window), 1300
+    values = {name: np.where(rng.random(n) < 0.1, np.nan, rng.normal(0, 1, n)) for name in "xy"}
+    # A node that all readings pass is as full as it can be.
+    values["x"][:600] = 0.0
+    device, time = np.zeros(n, np.int32), np.arange(n)
+    whole = Batch(["a"], device, time, time, values)
+    stream = Stream(tuple(whole.take(np.arange(i, i + 325)) for i in range(0, n, 325)))
+    model = preprocessing.MinMaxScaler() | anomaly.HalfSpaceTrees(2, 8, window, seed=7)
+    compiled_equals_river(model, ["x", "y"], stream)
+
+
 @drawn(40)
 @given(
     window=st.none() | st.integers(1, 60),

@@ -23,7 +23,7 @@ def running(r: Any, memory: Any) -> dict[str, float]:
 
 flow = (
     Flow("steps", device="machine", time="at", sensors=["t", "p"], tags=["site"])
-    | files.csv("in.csv")
+    | files.csv("in.csv", speed=os.environ.get("SPEED", "max"))
     | Impute(hold="1m")
     | replace(running, name=os.environ.get("NAME", "running"))
 )
