@@ -1,7 +1,7 @@
 # Two commands on a fresh machine with Python 3.11 or 3.12:
 #   make demo   installs the package and replays real data through it
 #   make test   installs what the tests need and runs all checks
-.PHONY: help demo test check unit bench format clean
+.PHONY: help demo test check unit bench faults torture format clean
 SHELL := bash
 .DEFAULT_GOAL := help
 
@@ -11,6 +11,8 @@ BIN := $(VENV)/bin
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -3
 	@echo "  make check | unit | bench   the parts of make test;  make format;  make clean"
+	@echo "  make faults                 break flows, write docs/when-it-dies.md"
+	@echo "  make torture KILLS=300      kill flows that often"
 
 $(BIN)/python:
 	@echo "making a virtual environment in $(VENV)"
@@ -27,6 +29,7 @@ $(VENV)/.package: $(BIN)/python pyproject.toml
 $(VENV)/.dev: $(BIN)/python pyproject.toml
 	@echo "installing what the tests need"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@sh tests/servers/install.sh
 	@touch $@ $(VENV)/.package
 
 demo: $(VENV)/.package
@@ -44,11 +47,18 @@ check: $(VENV)/.dev
 
 unit: $(VENV)/.dev
 	@echo "tests"
-	@$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
+	@$(BIN)/pytest -n 3 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 bench: $(VENV)/.dev
 	@echo "benchmarks, small size"
 	@$(BIN)/python -m benchmarks all --size small
+
+faults: $(VENV)/.dev
+	@$(BIN)/python tests/faults/report.py docs/when-it-dies.md
+
+KILLS := 300
+torture: $(VENV)/.dev
+	@$(BIN)/pytest tests/faults --torture $(KILLS) --timeout 0
 
 format: $(VENV)/.dev
 	@$(BIN)/ruff check --fix --quiet .

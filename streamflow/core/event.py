@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
+
+DAY = 24 * 3600
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """An alert, a drift, a silence.
+
+    A named tuple, for it is made in a third of the time that a frozen dataclass takes.
 
     Parameters
     ----------
@@ -34,7 +37,7 @@ class Event:
     step: str
     device: str
     time: int
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = {}
 
     def row(self) -> dict[str, Any]:
         """The event as one flat dict, times in ISO 8601."""
@@ -65,8 +68,14 @@ def iso(time: int) -> str:
     '2017-07-14T02:40:00.250Z'
     """
     seconds, ns = divmod(time, 10**9)
-    text = datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
+    day, second = divmod(seconds, DAY)
+    text = f"{_date(day)}T{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
     if not ns:
         return f"{text}Z"
     digits = f"{ns:09d}"
     return f"{text}.{digits[:3] if digits.endswith('000000') else digits}Z"
+
+
+@lru_cache(maxsize=64)
+def _date(day: int) -> str:
+    return datetime.fromtimestamp(day * DAY, UTC).date().isoformat()

@@ -24,8 +24,8 @@ def freeze(item: Batch | Sequence[Event] | Sequence[DeadLetter] | str) -> bytes:
         if item.reason is not None:
             tree["reason"] = item.reason.list()
         return pack(tree)
-    kind = "events" if item and isinstance(item[0], Event) else "dead"
-    return pack({kind: [dict(vars(thing)) for thing in item]})
+    events = [list(thing) for thing in item if isinstance(thing, Event)]
+    return pack({"events": events} if events else {"dead": [dict(vars(one)) for one in item]})
 
 
 def thaw(data: bytes) -> Batch | list[Event] | list[DeadLetter]:
@@ -35,5 +35,5 @@ def thaw(data: bytes) -> Batch | list[Event] | list[DeadLetter]:
         batch = batch_from_tree(tree["batch"], tree["names"])
         return batch.replace(reason=Words.of(tree["reason"])) if "reason" in tree else batch
     if "events" in tree:
-        return [Event(**fields) for fields in tree["events"]]
+        return [Event(*values) for values in tree["events"]]
     return [DeadLetter(**fields) for fields in tree["dead"]]

@@ -73,19 +73,12 @@ def execute(job: Job, *, workers: int = 1, place: Place | None = None) -> Balanc
             epoch_interval=timedelta(microseconds=job.epoch / 1000),
             recovery_config=recovery,
         )
-    except Exception as error:
+    except BaseException as error:
         job.close_late(failed=True)
-        cause = _cause(error)
-        if cause is not None:
-            raise cause from error
-        # What user code raised is the cause of what Bytewax raises; its own panics have none.
-        if job.state and isinstance(error, RuntimeError) and error.__cause__ is None:
-            said = _SQLITE.search(str(error))
-            raise StateError(
-                f"the recovery store in {job.state.path} failed: {said[1] if said else error}. "
-                f"What was durable is so still; once this is mended, start again to go on"
-            ) from error
-        raise
+        cause = _cause(error) or _panic(job, error)
+        if cause is None:
+            raise
+        raise cause from error
     job.close_late()
     return job.balance()
 
@@ -109,6 +102,24 @@ def _cause(error: BaseException | None) -> StreamflowError | None:
             return error
         error = error.__cause__
     return None
+
+
+def _panic(job: Job, error: BaseException) -> StreamflowError | None:
+    """What a panic of Bytewax means; None if it is none, for user code that raises is its cause."""
+    if type(error).__name__ == "PanicException":
+        return StreamflowError(
+            "Bytewax lost another process and does not say why: its log may, if it was not killed; "
+            "and if the disk of the state is full, this is all there is to see"
+        )
+    if not isinstance(error, RuntimeError) or error.__cause__ is not None:
+        return None
+    said = _SQLITE.search(str(error))
+    if job.state is None or not said:
+        return StreamflowError(f"Bytewax gave up: {error}")
+    return StateError(
+        f"the recovery store in {job.state.path} failed: {said[1]}. What was durable is so still; "
+        f"once this is mended, start again to go on"
+    )
 
 
 def _dataflow(job: Job) -> Dataflow:

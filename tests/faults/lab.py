@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,11 +54,14 @@ class Lab:
         The name of a file in `flows`.
     environment
         What its processes find there, beside what there is.
+    program
+        How to start streamflow.
     """
 
     folder: Path
     flow: str = "plant"
     environment: Mapping[str, str] = field(default_factory=dict)
+    program: Sequence[str] = (sys.executable, "-m", "streamflow")
     state: Path = field(init=False)
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
@@ -68,7 +71,7 @@ class Lab:
 
     def start(self, *options: str, state: Path | None = None) -> subprocess.Popen[str]:
         """Start the flow with its state in `state`; `streamflow run` and the options given."""
-        command = [sys.executable, "-m", "streamflow", "run", str(FLOWS / f"{self.flow}.py")]
+        command = [*self.program, "run", str(FLOWS / f"{self.flow}.py")]
         command += ["--json", "--state", str(state or self.state), *options]
         number = len(self.started)
         with self._log("out", number).open("w") as out, self._log("err", number).open("w") as err:

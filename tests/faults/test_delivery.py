@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from lab import Lab
 
 COUNT = 60
@@ -62,9 +63,10 @@ def test_the_end_of_the_input(make_lab: Callable[..., Lab]) -> None:
     assert len(shown(lab)) == 10
 
 
-def test_a_flow_that_fails(make_lab: Callable[..., Lab]) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_flow_that_fails(workers: int, make_lab: Callable[..., Lab]) -> None:
     lab = make_lab("counted", COUNT="20", FAIL_AT="10")
-    ended = lab.run("--epoch=1h")
+    ended = lab.run("--epoch=1h", f"--workers={workers}")
     assert ended.code == 1
     assert "as it was told to" in ended.err
     assert shown(lab) == []

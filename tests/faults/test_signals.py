@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from lab import READINGS, Lab, Whole, until
+from lab import READINGS, Lab, Whole, children, until
 
 from streamflow.engine.statedir import StateDir
 
@@ -71,6 +71,25 @@ def test_a_stop(
         f"exit 0 after {seconds:.1f} s with {balance['received']:,} messages read and {held} "
         "readings held; the rest came with the next start, nothing was read again",
     )
+
+
+def test_a_stop_that_reaches_one_process_first(whole: Whole, make_lab: Callable[..., Lab]) -> None:
+    """To the others the input seems to end; but a stop is not an end: what is held stays held."""
+    lab = make_lab(SPEED="300x")
+    (lab.folder / "in.csv").symlink_to(whole.input)
+    process = lab.start("--processes=2", "--epoch=100ms")
+    enough = 0.1 * whole.rows  # every device has been heard of
+    assert lab.wait_for(process, lambda: lab.size("rows.jsonl") >= enough), lab.log(process)
+    for member in children(process):  # only one of them reads the file
+        os.kill(member, signal.SIGTERM)
+        if not lab.runs_for(process, 2):
+            break
+    stopped = lab.end(process)
+    assert stopped.code == 0, stopped.err
+    assert stopped.balance["received"] < READINGS
+    assert stopped.balance["held"] == len(whole.remembered)
+    lab.environment = {}
+    whole.compare(lab, lab.run("--processes=2"))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -49,7 +49,7 @@ def test_any_nan_equals_any_nan() -> None:
 
 
 def test_events_are_compared_with_their_ids() -> None:
-    expected, got = trace_of([], [EVENT]), trace_of([], [replace(EVENT, id="2")])
+    expected, got = trace_of([], [EVENT]), trace_of([], [EVENT._replace(id="2")])
     found = difference(expected, got, "here", "there")
     assert found == (
         "events of device 'a' from step 'alert', number 1, at 1970-01-01T00:00:00Z: "
