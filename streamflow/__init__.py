@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from streamflow.core.batch import Words as Words
     from streamflow.core.clock import SystemClock as SystemClock
     from streamflow.core.connect import DeadLetter as DeadLetter
+    from streamflow.core.connect import Decoded as Decoded
     from streamflow.core.connect import Message as Message
     from streamflow.core.connect import Messages as Messages
     from streamflow.core.connect import Outlet as Outlet
@@ -52,6 +53,7 @@ _HOME = {
     "Batch": "core.batch",
     "Csv": "formats.csv",
     "DeadLetter": "core.connect",
+    "Decoded": "core.connect",
     "Detect": "stages.detect",
     "Event": "core.event",
     "Field": "core.memory",

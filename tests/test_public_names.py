@@ -18,6 +18,7 @@ PUBLIC = [
     "Batch",
     "Csv",
     "DeadLetter",
+    "Decoded",
     "Detect",
     "Event",
     "Field",

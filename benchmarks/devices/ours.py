@@ -14,6 +14,7 @@ from benchmarks.devices.data import HOUR, VALUES, names, spans, value
 from benchmarks.devices.watch import Watch
 from streamflow import (
     Batch,
+    Decoded,
     Field,
     Flow,
     Memory,
@@ -122,8 +123,9 @@ class _Ready:
     def decoder(self, schema: Any) -> _Ready:
         return self
 
-    def decode(self, messages: Messages, lost: Any) -> Batch:
-        return self.batches[int(messages.places[0])]
+    def decode(self, messages: Messages, lost: Any) -> Decoded:
+        batch = self.batches[int(messages.places[0])]
+        return Decoded(batch, np.arange(len(batch)))
 
 
 class _FleetReader(Reader):

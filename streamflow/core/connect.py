@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
-from streamflow.core.batch import Batch
+from streamflow.core.batch import Batch, Rows
 from streamflow.core.event import Event
 from streamflow.core.schema import Schema
 
@@ -34,19 +34,28 @@ class Messages:
     Parameters
     ----------
     payloads
-        The bytes of each.
+        The bytes of each; none for a message that has no content, such as Kafka's tombstones.
     places
         Where each came from, for people: a line number, an offset.
     header
         What every payload needs to be understood, such as the header line of a CSV file.
     arrived
         When they came, ns UTC; None for history, where a reading arrives at its event time.
+    fields
+        What the transport itself says of each: a word of an MQTT topic, a Kafka key or header.
+        The flow's name for the device, the time or a tag -> a string for each message. It counts
+        more than what the payload says; where it is None, the payload counts. Names that the flow
+        does not have are passed over.
+    ids
+        What makes each message itself, by which it is known when it comes again.
     """
 
     payloads: Sequence[bytes]
     places: Sequence[int | str]
     header: bytes = b""
     arrived: int | None = None
+    fields: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    ids: Sequence[bytes] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,14 +85,28 @@ class Trouble(Protocol):
     """How a decoder reports a message that could not become a reading."""
 
     def __call__(self, i: int, reason: str, byte: int | None = None) -> None:
-        """Message `i` is dead, for this reason, at this byte if it is known."""
+        """Message `i` is dead, for this reason, at this byte if it is known.
+
+        It is dead once, for the first reason that is told.
+        """
+
+
+class Decoded(NamedTuple):
+    """The readings of some messages: reading `k` came in message `message[k]`, never falling."""
+
+    batch: Batch
+    message: Rows
 
 
 class Decoder(Protocol):
     """Turns the messages of one partition into a batch."""
 
-    def decode(self, messages: Messages, dead: Trouble) -> Batch:
-        """All readings of the messages, in order."""
+    def decode(self, messages: Messages, dead: Trouble) -> Decoded:
+        """All readings of the messages, in order.
+
+        A message may hold several readings. If one of them cannot be used, the message is dead,
+        and its other readings go on.
+        """
 
 
 class Format(Protocol):

@@ -72,14 +72,15 @@ class Intake:
         dead: dict[int, DeadLetter] = {}
 
         def lost(i: int, reason: str, byte: int | None = None) -> None:
-            place = (self._source.step, self._partition, got.places[i])
-            dead[i] = DeadLetter(got.payloads[i], reason, *place, byte)
+            if i not in dead:
+                place = (self._source.step, self._partition, got.places[i])
+                dead[i] = DeadLetter(got.payloads[i], reason, *place, byte)
 
-        batch = self._decoder.decode(got, lost)
+        decoded = self._decoder.decode(got, lost)
         received = len(got.payloads)
         letters = [dead[i] for i in sorted(dead)]
         live = got.arrived is not None
-        return Parcel(received, received - len(dead), batch, letters, live=live)
+        return Parcel(received, received - len(dead), decoded.batch, letters, live=live)
 
 
 def _open(source: Source, partition: str, position: Position) -> Reader:

@@ -21,13 +21,14 @@ class Paced(Reader):
     """Gives each message of a partition when its time has come; never before one ahead of it.
 
     A message is due `(its event time - the first event time) / pace` after the first. A late one
-    is due with its predecessor, a dead one too. A second reader of the same partition runs ahead
-    to learn the times, so that positions remain the source's own.
+    is due with its predecessor, a dead one too; one of several readings with its newest. A second
+    reader of the same partition runs ahead to learn the times, so that positions remain the
+    source's own.
 
     Parameters
     ----------
     reader, ahead
-        Two readers of one partition, at one position; every message is one reading.
+        Two readers of one partition, at one position.
     decoder
         For the messages of `ahead`; None if it gives batches.
     pace
@@ -63,9 +64,8 @@ class Paced(Reader):
         if isinstance(got, Batch):
             times[:] = got.time
         elif isinstance(got, Messages) and self._decoder is not None:
-            dead: list[int] = []
-            batch = self._decoder.decode(got, lambda i, _reason, _byte=None: dead.append(i))
-            times[np.setdiff1d(np.arange(len(times)), dead)] = batch.time
+            decoded = self._decoder.decode(got, lambda _i, _reason, _byte=None: None)
+            np.maximum.at(times, decoded.message, decoded.batch.time)
         for time in times.tolist():
             self._due.append(self._when(time))
 

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from streamflow.core.batch import Batch
-from streamflow.core.connect import Messages, Position, Reader, Source, Trouble
+from streamflow.core.connect import Decoded, Messages, Position, Reader, Source, Trouble
 from streamflow.core.schema import Schema
 from streamflow.errors import EndOfStream
 from streamflow.formats.columns import Columns
@@ -68,11 +70,11 @@ class _DictDecoder:
         self._columns = Columns(schema)
         self._names = [schema.device, schema.time, *schema.sensors, *schema.tags]
 
-    def decode(self, messages: Messages, dead: Trouble) -> Batch:
+    def decode(self, messages: Messages, dead: Trouble) -> Decoded:
         payloads: Any = messages.payloads
         rows = payloads.rows
         fields = {name: [row.get(name) for row in rows] for name in self._names}
-        return self._columns.build(fields, range(len(rows)), dead)
+        return self._columns.build(fields, np.arange(len(rows)), messages, dead)
 
 
 @dataclass(frozen=True)

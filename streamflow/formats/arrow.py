@@ -11,8 +11,8 @@ import orjson
 import pyarrow as pa
 from pyarrow import types
 
-from streamflow.core.batch import Batch, Words
-from streamflow.core.connect import Messages, Trouble
+from streamflow.core.batch import Words
+from streamflow.core.connect import Decoded, Messages, Trouble
 from streamflow.core.schema import Schema
 from streamflow.errors import FlowError, suggest
 from streamflow.formats.columns import Columns
@@ -76,7 +76,7 @@ class ArrowDecoder:
         self._schema = schema
         self._columns = Columns(schema)
 
-    def decode(self, messages: Messages, dead: Trouble) -> Batch:
+    def decode(self, messages: Messages, dead: Trouble) -> Decoded:
         """All readings of the rows, in order."""
         rows: Any = messages.payloads
         table, schema = rows.table, self._schema
@@ -86,7 +86,7 @@ class ArrowDecoder:
         fields[schema.time] = self._times(_plain(table.column(schema.time)))
         for name in schema.sensors:
             fields[name] = _values(_plain(table.column(name)))
-        return self._columns.build(fields, range(len(rows)), dead, messages.arrived)
+        return self._columns.build(fields, np.arange(len(rows)), messages, dead)
 
     def _times(self, column: Any) -> Any:
         kind = column.type

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from streamflow.core.batch import Batch, Codes, Mask, Values, Words
-from streamflow.core.connect import Trouble
+from streamflow.core.batch import Batch, Codes, Mask, Rows, Values, Words
+from streamflow.core.connect import Decoded, Messages, Trouble
 from streamflow.core.quality import Quality
 from streamflow.core.schema import Schema
 from streamflow.formats.times import TimeParser
 
+EMPTY = "empty message"
 _MISSING = {"", "null", "none", "na", "n/a"}
 
 
@@ -28,11 +29,13 @@ class Columns:
     def build(
         self,
         fields: Mapping[str, Any],
-        rows: Sequence[int],
+        rows: Rows,
+        messages: Messages,
         dead: Trouble,
-        arrived: int | None = None,
-    ) -> Batch:
+    ) -> Decoded:
         """A batch from raw values: `fields[name][k]` belongs to message `rows[k]`.
+
+        What the messages' transport says of them counts more than the raw values.
 
         What is columnar already is taken as it is: times as datetime64[n] in UTC, devices and
         tags as `Words`, sensors as float64[n].
@@ -47,9 +50,10 @@ class Columns:
         def bad(k: int, reason: str) -> None:
             if k not in lost:
                 lost.add(k)
-                dead(rows[k], reason)
+                dead(int(rows[k]), reason)
 
         schema = self.schema
+        fields = {**fields, **self._told(messages, fields, rows)}
         device = self._device(fields.get(schema.device, none), bad)
         moments = fields.get(schema.time, none)
         parse = self._times.stamps if isinstance(moments, np.ndarray) else self._times.many
@@ -65,11 +69,26 @@ class Columns:
             if not isinstance(words, Words):
                 words = Words.of([None if w is None or w == "" else str(w) for w in words])
             tags[tag] = words
+        arrived = messages.arrived
         came = time if arrived is None else np.full(n, arrived, np.int64)
         batch = Batch(self._devices, device, time, came, columns, tags, quality)
         if lost:
-            batch = batch.take(np.array([k for k in range(n) if k not in lost], np.intp))
-        return batch
+            kept = np.setdiff1d(np.arange(n), list(lost))
+            return Decoded(batch.take(kept), rows[kept])
+        return Decoded(batch, rows)
+
+    def _told(self, messages: Messages, fields: Mapping[str, Any], rows: Rows) -> dict[str, Any]:
+        """The fields that the transport told, for each reading."""
+        out = {}
+        for name in (self.schema.device, self.schema.time, *self.schema.tags):
+            told = messages.fields.get(name)
+            if told is not None:
+                words = [told[i] for i in rows.tolist()]
+                if None in words and name in fields:
+                    own = _plain(fields[name])
+                    words = [own[k] if word is None else word for k, word in enumerate(words)]
+                out[name] = words
+        return out
 
     def _device(self, raw: Any, bad: Any) -> Codes:
         if isinstance(raw, Words):
@@ -102,6 +121,14 @@ class Columns:
             code = self._codes[name] = len(self._devices)
             self._devices.append(name)
         return code
+
+
+def _plain(raw: Any) -> Sequence[Any]:
+    if isinstance(raw, Words):
+        return raw.list()
+    if isinstance(raw, np.ndarray):
+        return [None if t == "NaT" else t for t in np.datetime_as_string(raw, timezone="UTC")]
+    return raw  # type: ignore[no-any-return]
 
 
 def numbers(raw: Sequence[Any]) -> tuple[Values, Mask | None]:

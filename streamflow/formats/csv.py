@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 
-from streamflow.core.batch import Batch
-from streamflow.core.connect import Messages, Trouble
+import numpy as np
+
+from streamflow.core.connect import Decoded, Messages, Trouble
 from streamflow.core.schema import Schema
 from streamflow.errors import FlowError, suggest
-from streamflow.formats.columns import Columns
+from streamflow.formats.columns import EMPTY, Columns
 
 _BOM = "\ufeff"
 
@@ -28,7 +29,7 @@ class Csv:
     >>> from streamflow import Messages, Schema, Sensor
     >>> schema = Schema("machine", "timestamp", {"bar": Sensor()})
     >>> messages = Messages([b"pump-1,0,4.1"], places=[2], header=b"machine,timestamp,bar")
-    >>> Csv().decoder(schema).decode(messages, dead=print)["bar"].tolist()
+    >>> Csv().decoder(schema).decode(messages, dead=print).batch["bar"].tolist()
     [4.1]
     """
 
@@ -82,15 +83,19 @@ class CsvDecoder:
         self._columns = Columns(schema)
         self._wanted = [schema.device, schema.time, *schema.sensors, *schema.tags]
 
-    def decode(self, messages: Messages, dead: Trouble) -> Batch:
+    def decode(self, messages: Messages, dead: Trouble) -> Decoded:
         """All readings of the messages, in order."""
         header = self._format.header(messages.header)
-        lacking = [name for name in self._wanted if name not in header]
+        known = {*header, *messages.fields}
+        lacking = [name for name in self._wanted if name not in known]
         lines: list[list[str]] = []
         rows: list[int] = []
         for i, payload in enumerate(messages.payloads):
             if lacking:
                 dead(i, f"no column {lacking[0]!r} in the header; {suggest(lacking[0], header)}")
+                continue
+            if not payload:
+                dead(i, EMPTY)
                 continue
             try:
                 text = payload.decode("utf-8")
@@ -109,4 +114,4 @@ class CsvDecoder:
             rows.append(i)
         columns = list(zip(*lines, strict=True)) if lines else [()] * len(header)
         fields = dict(zip(header, columns, strict=True))
-        return self._columns.build(fields, rows, dead, messages.arrived)
+        return self._columns.build(fields, np.array(rows, np.intp), messages, dead)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import numpy as np
 from msgspec.structs import astuple
 
-from streamflow.core.batch import Batch
-from streamflow.core.connect import Messages, Trouble
+from streamflow.core.connect import Decoded, Messages, Trouble
 from streamflow.core.schema import Schema
-from streamflow.formats.columns import Columns
+from streamflow.formats.columns import EMPTY, Columns
 
 _BYTE = re.compile(r"byte (\d+)")
 _BOM = b"\xef\xbb\xbf"
@@ -29,7 +29,7 @@ class Json:
     >>> from streamflow import Messages, Schema, Sensor
     >>> schema = Schema("machine", "timestamp", {"bar": Sensor()})
     >>> messages = Messages([b'{"machine": "pump-1", "timestamp": 0, "bar": 4.1}'], places=[1])
-    >>> Json().decoder(schema).decode(messages, dead=print)["bar"].tolist()
+    >>> Json().decoder(schema).decode(messages, dead=print).batch["bar"].tolist()
     [4.1]
     """
 
@@ -51,7 +51,7 @@ class JsonDecoder:
         self._typed = msgspec.json.Decoder(_struct(schema)).decode
         self._untyped = msgspec.json.Decoder().decode
 
-    def decode(self, messages: Messages, dead: Trouble) -> Batch:
+    def decode(self, messages: Messages, dead: Trouble) -> Decoded:
         """All readings of the messages, in order."""
         rows: Sequence[int] = range(len(messages.payloads))
         try:
@@ -60,7 +60,7 @@ class JsonDecoder:
             values, rows = self._one_by_one(messages, dead)
         columns = zip(*values, strict=True) if values else [()] * len(self._names)
         fields = dict(zip(self._names, columns, strict=True))
-        return self._columns.build(fields, rows, dead, messages.arrived)
+        return self._columns.build(fields, np.array(rows, np.intp), messages, dead)
 
     def _one_by_one(
         self, messages: Messages, dead: Trouble
@@ -79,6 +79,9 @@ class JsonDecoder:
         return values, rows
 
     def _again(self, i: int, payload: bytes, dead: Trouble) -> dict[str, Any] | None:
+        if not payload:
+            dead(i, EMPTY)
+            return None
         if payload.startswith(_BOM):
             payload = b"   " + payload[3:]  # so that places still count from the message's start
         try:

@@ -5,10 +5,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamflow import Schema, Sensor, Words
+from streamflow import Batch, Messages, Schema, Sensor, Words
 from streamflow.formats.columns import Columns, numbers
 
 SCHEMA = Schema("device", "time", {"t": Sensor()}, ("site",))
+
+Dead = list[tuple[int, str]]
+
+
+def build(
+    fields: dict[str, Any], rows: list[int], dead: Dead, told: dict[str, list[str | None]]
+) -> tuple[Batch, list[int]]:
+    decoded = Columns(SCHEMA).build(
+        fields,
+        np.array(rows, np.intp),
+        Messages([b""] * 20, range(20), fields=told),
+        lambda i, why, byte=None: dead.append((i, why)),
+    )
+    return decoded.batch, decoded.message.tolist()
 
 
 @pytest.mark.parametrize(
@@ -66,29 +80,70 @@ def test_lists_of_one_length_are_not_taken_for_a_table() -> None:
 
 
 def test_a_reading_is_dead_once_for_its_first_reason() -> None:
-    dead: list[tuple[int, str]] = []
+    dead: Dead = []
     fields = {"device": ["", "a"], "time": ["never", 1], "t": ["hot", 1]}
-    batch = Columns(SCHEMA).build(fields, [10, 11], lambda i, why, byte=None: dead.append((i, why)))
+    batch, message = build(fields, [10, 11], dead, {})
+    assert message == [11]
     assert dead == [(10, "device: it has no device")]
     assert len(batch) == 1
     assert batch.flags("t").tolist() == [0]
 
 
 def test_fields_that_are_absent_are_missing() -> None:
-    batch = Columns(SCHEMA).build({"device": ["a"], "time": [1]}, [0], print)
+    batch, _ = build({"device": ["a"], "time": [1]}, [0], [], {})
     assert list(batch.rows()) == [{"device": "a", "time": 10**9, "site": None, "t": None}]
 
 
 def test_columns_that_are_columnar_are_taken_as_they_are() -> None:
-    dead: list[tuple[int, str]] = []
+    dead: Dead = []
     fields = {
         "device": Words(np.array([1, 0, -1, 1], np.int32), ["x", "y", " "]),
         "time": np.array(["2026-01-01", "NaT", "2026-01-01", "2026-01-02"], "datetime64[ms]"),
         "t": np.array([1.0, 2.0, 3.0, np.nan]),
         "site": Words.of(["n", None, "s", "n"]),
     }
-    build = Columns(SCHEMA).build
-    batch = build(fields, range(4), lambda i, why, byte=None: dead.append((i, why)))
+    batch, message = build(fields, [0, 1, 2, 3], dead, {})
+    assert message == [0, 3]
     assert sorted(dead) == [(1, "time: it has no time"), (2, "device: it has no device")]
     assert [batch.name(i) for i in range(2)] == ["y", "y"]
     assert batch.tags["site"].list() == ["n", "n"]
+
+
+def test_what_the_transport_says_counts_more_than_the_payload() -> None:
+    dead: Dead = []
+    fields = {"device": ["a", "b", "c"], "time": [1, 2, 3], "site": ["n", "", "s"]}
+    told: dict[str, list[str | None]] = {
+        "device": ["x", None, "y", ""],
+        "site": [None, "w", None, "e"],
+        "time": ["7", "8", "9", "10"],
+        "t": ["1", "1", "1", "1"],
+        "other": ["o", "o", "o", "o"],
+    }
+    batch, message = build(fields, [1, 2, 2], dead, told)
+    assert (dead, message) == ([], [1, 2, 2])
+    assert list(batch.rows()) == [
+        {"device": "a", "time": 8 * 10**9, "site": "w", "t": None},
+        {"device": "y", "time": 9 * 10**9, "site": None, "t": None},
+        {"device": "y", "time": 9 * 10**9, "site": "s", "t": None},
+    ]
+
+
+def test_what_the_transport_leaves_open_the_columns_say() -> None:
+    dead: Dead = []
+    fields = {
+        "device": Words.of(["x", "y", "x"]),
+        "time": np.array(["2026-01-01", "NaT", "2026-01-01"], "datetime64[ms]"),
+    }
+    told: dict[str, list[str | None]] = {"device": [None, "z", None], "time": [None, None, "1"]}
+    batch, message = build(fields, [0, 1, 2], dead, told)
+    assert (dead, message) == ([(1, "time: it has no time")], [0, 2])
+    assert [(row["device"], row["time"]) for row in batch.rows()] == [
+        ("x", 1_767_225_600 * 10**9),
+        ("x", 10**9),
+    ]
+
+
+def test_a_device_that_neither_tells_is_dead() -> None:
+    dead: Dead = []
+    build({"time": [1]}, [0], dead, {"device": [None]})
+    assert dead == [(0, "device: it has no device")]

@@ -17,7 +17,7 @@ def decode(
     dead: list[Any] = []
     messages = Messages(lines, range(len(lines)), header)
     decoder = Csv(delimiter).decoder(SCHEMA)
-    batch = decoder.decode(messages, lambda i, why, byte=None: dead.append((i, why, byte)))
+    batch = decoder.decode(messages, lambda i, why, byte=None: dead.append((i, why, byte))).batch
     return list(batch.rows()), dead
 
 
@@ -32,7 +32,7 @@ def test_columns_go_by_name_in_any_order_with_others_between() -> None:
     [
         (b"a,1,2.5", "3 fields where the header has 4", None),
         (b"a,1,2.5,n,x", "5 fields where the header has 4", None),
-        (b"", "1 fields where the header has 4", None),
+        (b"", "empty message", None),
         (b'a,1,2.5,"n', "not CSV: unexpected end of data", None),
         (b'a,1,2.5,"n"x', "not CSV: ',' expected after '\"'", None),
         (b"a,1,2.5,\xff", "not UTF-8: invalid start byte", 8),
@@ -87,3 +87,9 @@ def test_under_a_wrong_header_every_line_is_dead_not_misread() -> None:
     assert rows == []
     why = "no column 't' in the header; there is: device, temp, time"
     assert dead == [(0, why, None), (1, why, None)]
+
+
+def test_a_column_may_lack_if_the_transport_tells_it() -> None:
+    messages = Messages([b"1,2.5"], [2], b"time,t", fields={"device": ["a"], "site": [None]})
+    decoded = Csv().decoder(SCHEMA).decode(messages, print)
+    assert list(decoded.batch.rows()) == [{"device": "a", "time": 10**9, "site": None, "t": 2.5}]

@@ -22,6 +22,7 @@ def decode(*payloads: bytes, schema: Schema = SCHEMA) -> tuple[list[dict[str, An
         Json()
         .decoder(schema)
         .decode(messages, lambda i, why, byte=None: dead.append((i, why, byte)))
+        .batch
     )
     return list(batch.rows()), dead
 
@@ -44,7 +45,7 @@ def test_no_messages_are_no_readings() -> None:
 @pytest.mark.parametrize(
     ("payload", "reason", "byte"),
     [
-        (b"", "not JSON: Input data was truncated", None),
+        (b"", "empty message", None),
         (b"   ", "not JSON: Input data was truncated", None),
         (b"{", "not JSON: Input data was truncated", None),
         (GOOD[:-1], "not JSON: Input data was truncated", None),
@@ -170,14 +171,14 @@ def test_fields_may_be_called_anything() -> None:
 
 def test_readings_arrive_when_the_messages_came() -> None:
     decoder = Json().decoder(SCHEMA)
-    assert decoder.decode(Messages([GOOD], [0], arrived=77), print).arrived.tolist() == [77]
-    assert decoder.decode(Messages([GOOD], [0]), print).arrived.tolist() == [10**9]
+    assert decoder.decode(Messages([GOOD], [0], arrived=77), print).batch.arrived.tolist() == [77]
+    assert decoder.decode(Messages([GOOD], [0]), print).batch.arrived.tolist() == [10**9]
 
 
 def test_one_vocabulary_of_devices_serves_all_batches() -> None:
     decoder = Json().decoder(SCHEMA)
-    first = decoder.decode(Messages([GOOD], [0]), print)
-    second = decoder.decode(Messages([GOOD.replace(b'"a"', b'"b"'), GOOD], [1, 2]), print)
+    first = decoder.decode(Messages([GOOD], [0]), print).batch
+    second = decoder.decode(Messages([GOOD.replace(b'"a"', b'"b"'), GOOD], [1, 2]), print).batch
     assert second.devices is first.devices
     assert [second.name(i) for i in range(2)] == ["b", "a"]
 
