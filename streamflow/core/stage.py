@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Self
 
 from streamflow.core.batch import Batch
@@ -32,7 +33,7 @@ class Stage:
 
     name: str = field(default="", kw_only=True)
 
-    @property
+    @cached_property
     def step(self) -> str:
         """The step's name."""
         return self.name or snake(type(self).__name__)

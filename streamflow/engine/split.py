@@ -34,17 +34,19 @@ class Splitter:
 
     def parcels(self, parcel: Parcel) -> list[Addressed]:
         """One parcel for each shard, and one with the counts and the dead letters."""
-        out = []
-        if parcel.batch is not None and len(parcel.batch):
-            shard = self._of(parcel.batch)
-            newest = int(parcel.batch.arrived.max())
-            self._newest = max(newest, self._newest or newest)
-            for number in np.unique(shard).tolist():
-                part = parcel.batch.take(np.flatnonzero(shard == number))
-                out.append(
-                    (str(number), Parcel(0, 0, part, polled=parcel.polled, live=parcel.live))
-                )
         counts = Parcel(parcel.received, parcel.decoded, None, parcel.dead, parcel.polled)
+        if parcel.batch is None or not len(parcel.batch):
+            return [(self._home, counts)]
+        newest = int(parcel.batch.arrived.max())
+        self._newest = max(newest, self._newest or newest)
+        shard = self._of(parcel.batch)
+        numbers = set(shard.tolist())
+        if len(numbers) == 1 and not parcel.dead:
+            return [(str(numbers.pop()), parcel)]
+        out = []
+        for number in sorted(numbers):
+            part = parcel.batch.take(np.flatnonzero(shard == number))
+            out.append((str(number), Parcel(0, 0, part, polled=parcel.polled, live=parcel.live)))
         return [*out, (self._home, counts)]
 
     def last_tick(self) -> list[Addressed]:

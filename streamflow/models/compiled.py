@@ -82,10 +82,11 @@ class Compiled:
         seen, good = inputs(batch, self.sensors)
         rows = batch.device
         some = seen.present.any(axis=1)
-        may = may & good.present.any(axis=1)
+        may = may & (some if good is seen else good.present.any(axis=1))
         if decides is None and self.filter is None:
             scores = self._whole(self._parts(state), rows, seen, good, may)
-            scores[~some] = np.nan
+            if not some.all():
+                scores[~some] = np.nan
             return scores
         scores = np.full(len(batch), np.nan)
         # What has no score says nothing to a gate.

@@ -113,7 +113,7 @@ class Alert(Stage):
         ends = ~holds if self._until is None else self._until.mask(batch) & ~holds
         alert = np.zeros(len(batch))
         column = self.adds[0]
-        if not (holds | (state["phase"][batch.device] != CLOSED)).any():
+        if not (holds.any() or (state["phase"][batch.device] != CLOSED).any()):
             return batch.with_columns({column: alert}), []
         peak_of = self._peak_of(batch)
         values = batch[peak_of] if peak_of else np.full(len(batch), np.nan)

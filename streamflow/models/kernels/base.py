@@ -68,7 +68,7 @@ def inputs(batch: Batch, sensors: Sequence[str]) -> tuple[Inputs, Inputs]:
         values[:, j] = batch[sensor]
     present = np.isfinite(values)
     seen = Inputs(values, present)
-    if not any(sensor in batch.quality for sensor in sensors):
+    if batch.quality.keys().isdisjoint(sensors):
         return seen, seen
     good = present.copy()
     for j, sensor in enumerate(sensors):

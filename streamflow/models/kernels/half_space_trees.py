@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -92,7 +93,6 @@ def _run(  # type: ignore[no-untyped-def]
     here,
     y,
     good,
-    bits,
     may,
     out,
 ):
@@ -104,11 +104,12 @@ def _run(  # type: ignore[no-untyped-def]
     n = len(rows)
     for i in range(n):
         row = rows[i]
-        learn = may[i] and bits[i] != 0
+        learn = may[i] and good[i].any()
         if learn and variant[row] < 0:
-            keys[row] = bits[i]
+            for j in range(good.shape[1]):
+                keys[row] |= np.int64(good[i, j]) << j
             for k in range(len(masks)):
-                if masks[k] == bits[i]:
+                if masks[k] == keys[row]:
                     variant[row] = k
         kind = variant[row]
         latest = int(side[row]) * stride
@@ -279,6 +280,11 @@ class Forest(Detector):
         self.fields["keys"] = Field(np.int64)
         self.fields["variant"] = Field(np.int16, -1, derived=True)
 
+    @cached_property
+    def _top(self) -> float:
+        """The largest sum of masses; River computes it anew each time."""
+        return float(self.river._max_score)
+
     def restored(self, state: Fields, rows: Sequence[int]) -> None:
         """Find each device's trees again, from which sensors its first reading had."""
         for row in rows:
@@ -289,17 +295,16 @@ class Forest(Detector):
         self, state: Fields, rows: Codes, seen: Inputs, good: Inputs, may: Mask, scores: Values
     ) -> None:
         """Grow the trees that first readings need; River's `score_one`, then `learn_one`."""
-        bits = self._bits(good)
-        fresh = (state["variant"][rows] < 0) & may
+        fresh = state["variant"][rows] < 0
         if fresh.any():
-            for keys in np.unique(bits[fresh]).tolist():
+            for keys in np.unique(self._bits(good)[fresh & may]).tolist():
                 if keys:
                     self._variant(keys)
         names = ("mass", "side", "filled", "count", "variant", "keys")
         place, slots = self._layout
         river = self.river
         shape = (place, river.n_trees, river.height, slots, river.window_size)
-        limits = (0.1 * river.window_size, float(river._max_score))
+        limits = (0.1 * river.window_size, self._top)
         given = (seen.values, seen.present, good.values, good.present)
         _run(
             *(state[name] for name in names),
@@ -308,7 +313,6 @@ class Forest(Detector):
             *limits,
             rows,
             *given,
-            bits,
             may,
             scores,
         )
