@@ -21,17 +21,25 @@ FAULTS = 0.02
 
 @dataclass(frozen=True)
 class Size:
-    """How much data: devices, readings of each, and messages that a source hands out at once."""
+    """How much data, and how it comes.
+
+    Parameters
+    ----------
+    devices, readings
+        Devices, and readings of each.
+    batch
+        Messages that a source hands out at once.
+    hot
+        The share of all readings that one more device sends.
+    pause
+        Seconds from one batch to the next; with 0 the next one is always there.
+    """
 
     devices: int
     readings: int
     batch: int
-
-
-SIZES = {
-    "small": Size(devices=16, readings=500, batch=1024),
-    "full": Size(devices=1000, readings=400, batch=4096),
-}
+    hot: float = 0.0
+    pause: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -42,8 +50,8 @@ class Workload:
     ----------
     messages
         JSON payloads in order of arrival.
-    batch
-        Messages that a source hands out at once.
+    batch, pause
+        Messages that a source hands out at once, and seconds from one batch to the next.
     built
         After so many messages every device has been seen: all models exist.
     steady
@@ -54,10 +62,11 @@ class Workload:
     batch: int
     built: int
     steady: int
+    pause: float = 0.0
 
     def write(self, path: Path) -> None:
         """Write a file for `read`: a header, then a message a line."""
-        header = json.dumps([self.batch, self.built, self.steady]).encode()
+        header = json.dumps([self.batch, self.built, self.steady, self.pause]).encode()
         path.write_bytes(b"\n".join([header, *self.messages]))
 
     @classmethod
@@ -70,7 +79,8 @@ class Workload:
 def workload(size: Size, seed: int = 7) -> Workload:
     """Draw the messages of a fleet.
 
-    Every device sends each 10 s, from a start of its own and up to 2 s early or late: the order
+    Every device sends each 10 s (a hot one oftener), from a start of its own and up to a fifth of
+    that early or late: the order
     of the devices changes from round to round, each device's own times increase. The sensors swing
     slowly about their levels with noise; in 2 % of the readings a fault makes all three spike.
 
@@ -83,10 +93,14 @@ def workload(size: Size, seed: int = 7) -> Workload:
     """
     rng = random.Random(seed)
     sent: list[tuple[float, str, str]] = []
-    for number in range(size.devices):
+    counts = [size.readings] * size.devices
+    if size.hot:
+        counts.append(round(sum(counts) * size.hot / (1 - size.hot)))
+    for number, count in enumerate(counts):
         device, phase = f"machine-{number:04d}", rng.uniform(0, PERIOD)
-        for turn in range(size.readings):
-            at = round(phase + turn * PERIOD + rng.uniform(-2, 2) + 2, 3)
+        period = PERIOD * size.readings / count
+        for turn in range(count):
+            at = round(phase + turn * period + (rng.uniform(-0.2, 0.2) + 0.2) * period, 3)
             sent.append((at, device, _message(device, at, rng)))
     sent.sort()
 
@@ -98,7 +112,8 @@ def workload(size: Size, seed: int = 7) -> Workload:
             built = n
         if seen[device] == WINDOW:
             steady = n
-    return Workload([message.encode() for _, _, message in sent], size.batch, built, steady)
+    messages = [message.encode() for _, _, message in sent]
+    return Workload(messages, size.batch, built, steady, size.pause)
 
 
 def _message(device: str, at: float, rng: random.Random) -> str:

@@ -1,4 +1,4 @@
-"""Our side: the same job as a flow, on Bytewax with one worker, all times parsed.
+"""Our side: the same job as a flow, on Bytewax, all times parsed, recovery and metrics on.
 
 The program comes first; what runs and measures it comes after.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,8 @@ from streamflow import (
     Source,
     Writer,
 )
+from streamflow.engine.job import Job
+from streamflow.engine.supervisor import open_state, supervise
 from streamflow.errors import EndOfStream
 
 MODEL = preprocessing.MinMaxScaler() | anomaly.HalfSpaceTrees(
@@ -39,9 +43,9 @@ def program(source: Source, scores: Sink, detect: Detect, alert: Alert) -> Flow:
     return fleet | source | detect | alert | scores
 
 
-def run(work: Workload) -> Outcome:
-    """Run the program once, on one worker."""
-    meter = Meter(work)
+def run(work: Workload, steady: float = 0.0, workers: int = 1) -> Outcome:
+    """Run the program once, as `streamflow run --state DIR --metrics HOST:PORT` does."""
+    meter = Meter(work, steady)
     scores: list[Batch] = []
     flow = program(
         Payloads(work, meter),
@@ -49,7 +53,11 @@ def run(work: Workload) -> Outcome:
         MeteredDetect(MODEL, meter=meter),
         MeteredAlert("score > 0.95", meter=meter),
     )
-    flow.run(workers=1)
+    with TemporaryDirectory() as state:
+        job = Job(flow.checked())
+        job.state = open_state(job.plan, state)
+        supervise(job, workers=workers, metrics=("127.0.0.1", 0))
+        job.state.release()
     return meter.outcome(_results(scores))
 
 
@@ -90,7 +98,7 @@ class MeteredAlert(Alert):
 
 @dataclass(frozen=True)
 class Payloads(Source):
-    """Hands out the payloads from memory, a batch at a time."""
+    """Hands out the payloads from memory, a batch at a time, as often as the meter wants."""
 
     work: Workload = field(compare=False)
     meter: Meter = field(compare=False)
@@ -118,14 +126,22 @@ class _MeteredJson:
 class _PayloadReader(Reader):
     def __init__(self, work: Workload, meter: Meter) -> None:
         self._work, self._meter, self._at = work, meter, 0
+        self._due = perf_counter()
 
-    def poll(self, limit: int) -> Messages:
-        payloads = self._work.messages[self._at : self._at + min(limit, self._work.batch)]
-        if not payloads:
+    def poll(self, limit: int) -> Messages | None:
+        if perf_counter() < self._due:
+            return None
+        if not self._meter.more():
             raise EndOfStream("all payloads have been handed out")
+        self._due += self._work.pause
+        at = self._at % len(self._work.messages)
+        payloads = self._work.messages[at : at + min(limit, self._work.batch)]
         self._at += len(payloads)
         self._meter.taken(len(payloads))
         return Messages(payloads, range(self._at - len(payloads), self._at))
+
+    def next_poll(self) -> float:
+        return max(self._due - perf_counter(), 0.0)
 
     def position(self) -> int:
         return self._at
@@ -149,5 +165,6 @@ class _ScoreWriter(Writer):
 
     def write(self, items: Batch | Sequence[Any]) -> None:
         assert isinstance(items, Batch)
-        self._batches.append(items)
+        if self._meter.first:
+            self._batches.append(items)
         self._meter.arrived(len(items))

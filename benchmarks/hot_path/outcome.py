@@ -6,6 +6,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import ParamSpec, TypeVar
 
 from benchmarks.hot_path.data import Workload
@@ -57,11 +58,11 @@ class Figures:
     build_cpu
         Seconds from the start of the program until every device has been seen.
     whole_cpu
-        Seconds from the start of the program to the last reading.
+        Seconds from the start of the program to the last reading that both sides are given.
     whole_readings
         Readings in that time.
     steady_cpu, steady_wall
-        Seconds from the moment every forest scores to the last reading.
+        Seconds from the moment every forest scores to the last reading of all.
     steady_readings
         Readings in that time.
     latencies
@@ -112,9 +113,13 @@ class Meter:
     ----------
     work
         The workload of the run.
+    steady
+        The least seconds of steady time. If the messages do not last, they come again and again
+        until it has passed: a side that is fast would end before its first snapshot.
     """
 
-    def __init__(self, work: Workload) -> None:
+    def __init__(self, work: Workload, steady: float = 0.0) -> None:
+        self._least = steady
         self.stages: defaultdict[str, float] = defaultdict(float)
         self._total = len(work.messages)
         self._bounds = deque([work.built, work.steady, self._total])
@@ -124,10 +129,13 @@ class Meter:
         self._latencies: list[tuple[int, float]] = []
         self._peak = 0.0
         self._marks = [self._mark()]
+        self._closing = False
+        self._last: _Mark | None = None
 
     def taken(self, readings: int) -> None:
         """The source hands out a batch of so many messages."""
         self._taken += readings
+        self._closing = self._taken >= self._total and not self._least
         self._underway.append((self._taken, time.perf_counter()))
 
     def arrived(self, readings: int) -> None:
@@ -139,8 +147,24 @@ class Meter:
         while self._bounds and self._bounds[0] <= self._arrived:
             self._bounds.popleft()
             self._marks.append(self._mark())
-            if not self._bounds:
-                self._peak = peak_memory()
+        self._end()
+
+    @property
+    def first(self) -> bool:
+        """Whether messages arrive for the first time."""
+        return bool(self._bounds)
+
+    def more(self) -> bool:
+        """Whether the source is to hand out more."""
+        if self._taken >= self._total and not self._closing:
+            steady = self._marks[2].wall if len(self._marks) > 2 else inf
+            self._closing = time.perf_counter() - steady >= self._least
+            self._end()
+        return not self._closing
+
+    def _end(self) -> None:
+        if self._closing and self._last is None and self._arrived == self._taken:
+            self._last, self._peak = self._mark(), peak_memory()
 
     def timed(self, stage: str, step: Callable[P, R]) -> Callable[P, R]:
         """The step, with the CPU time of its calls counted under a stage."""
@@ -162,15 +186,15 @@ class Meter:
         RuntimeError
             If not every reading arrived.
         """
-        if self._bounds or self._arrived != self._total:
-            raise RuntimeError(f"{self._arrived} of {self._total} readings arrived at the sink")
-        start, built, steady, end = self._marks
+        if self._bounds or self._last is None:
+            raise RuntimeError(f"{self._arrived} of {self._taken} readings arrived at the sink")
+        (start, built, steady, whole), end = self._marks, self._last
         return Outcome(
             results,
             Figures(
                 build_cpu=built.cpu - start.cpu,
-                whole_cpu=end.cpu - start.cpu,
-                whole_readings=end.readings,
+                whole_cpu=whole.cpu - start.cpu,
+                whole_readings=whole.readings,
                 steady_cpu=end.cpu - steady.cpu,
                 steady_wall=end.wall - steady.wall,
                 steady_readings=end.readings - steady.readings,

@@ -97,13 +97,19 @@ class Source(DynamicSource[bytes], StatelessSourcePartition[bytes]):
         self._work = work
         self._meter = meter
         self._at = 0
+        self._due = datetime.now(UTC)
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> Source:
         """The one partition of the one worker."""
         return self
 
+    def next_awake(self) -> datetime | None:
+        """When the next payloads are there."""
+        return self._due if self._work.pause else None
+
     def next_batch(self) -> list[bytes]:
         """The next payloads."""
+        self._due += timedelta(seconds=self._work.pause)
         batch = self._work.messages[self._at : self._at + self._work.batch]
         if not batch:
             raise StopIteration

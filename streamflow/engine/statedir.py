@@ -217,6 +217,7 @@ class StateDir:
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir()
             make_store(fresh, PARTITIONS)
+            Store(fresh, plan.name).widen()
             fresh.rename(self.recovery)
         else:
             store.check(PARTITIONS)

@@ -16,6 +16,7 @@ from benchmarks.hot_path.data import WINDOW, Size, Workload, workload
 from benchmarks.hot_path.outcome import Figures, Meter, Results
 from benchmarks.table import render
 
+FLOOR = 50.0
 FAST = Case("rate", "readings/s", (20.0, 30.0, 90.0), (10.0, 10.0, 10.0), floor=2.5)
 SLOW = Case("rate", "readings/s", (20.0, 20.0, 90.0), (10.0, 10.0, 10.0), floor=2.5)
 
@@ -242,8 +243,9 @@ def told(score: float, alerts: list[tuple[str, int]]) -> dict[str, Any]:
 
 def sides(monkeypatch: pytest.MonkeyPatch, **runs: dict[str, Any]) -> Callable[[], Report]:
     """The hot_path benchmark of two modules, `ours` and `theirs`, that send back what is given."""
-    monkeypatch.setattr(process, "call", lambda target, module, path: runs[module])
+    monkeypatch.setattr(process, "call", lambda target, module, *_: runs[module])
     monkeypatch.setattr(hot_path, "workload", lambda size: Workload([b"{}"], 1, 1, 1))
+    monkeypatch.setattr(hot_path, "SIZES", {"small": (hot_path.Setting(Size(1, 1, 1), FLOOR),)})
     return lambda: hot_path.run("small", 3, ours="ours", baseline="theirs")
 
 
@@ -251,7 +253,7 @@ def test_hot_path_reports_what_each_stage_costs(monkeypatch: pytest.MonkeyPatch)
     run = sides(monkeypatch, ours=told(0.5, [("a", 7)]), theirs=told(0.5, [("a", 7)]))
     cases = {case.name: case for case in run().cases}
     assert cases["steady, by CPU"].ours == (100.0,) * 3
-    assert cases["steady, by CPU"].floor == hot_path.FLOOR
+    assert cases["steady, by CPU"].floor == FLOOR
     assert cases["steady, by wall"].ours == (50.0,) * 3
     assert cases["whole run, by CPU"].ours == (80.0,) * 3
     assert cases["latency p50 of a batch"].ours == pytest.approx((150.0,) * 3)
