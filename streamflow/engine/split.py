@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -40,11 +41,13 @@ class Splitter:
             newest = int(parcel.batch.arrived.max())
             self._newest = max(newest, self._newest or newest)
             for number in np.unique(shard).tolist():
-                part = parcel.batch.take(np.flatnonzero(shard == number))
-                out.append(
-                    (str(number), Parcel(0, 0, part, polled=parcel.polled, live=parcel.live))
-                )
-        counts = Parcel(parcel.received, parcel.decoded, None, parcel.dead, parcel.polled)
+                rows = np.flatnonzero(shard == number)
+                origin = parcel.origin and parcel.origin.take(rows)
+                about: Any = {"polled": parcel.polled, "live": parcel.live}
+                part = Parcel(0, 0, parcel.batch.take(rows), origin, **about)
+                out.append((str(number), part))
+        numbers = (parcel.received, parcel.decoded)
+        counts = Parcel(*numbers, dead=parcel.dead, polled=parcel.polled)
         return [*out, (self._home, counts)]
 
     def last_tick(self) -> list[Addressed]:
