@@ -182,7 +182,11 @@ class Source(ABC):
 
     @property
     def promise(self) -> str:
-        """What it can promise after a crash: "replay" (can resume at a position) or "none"."""
+        """What it can promise after a crash.
+
+        "replay": it resumes at a position. "redeliver": the other side gives again what was not
+        acknowledged. "none".
+        """
         return "replay"
 
     @property
