@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from streamflow.core.connect import Source as Source
     from streamflow.core.connect import Writer as Writer
     from streamflow.core.connect import records as records
+    from streamflow.core.duration import duration as duration
     from streamflow.core.event import Event as Event
     from streamflow.core.event import iso as iso
     from streamflow.core.memory import Field as Field
@@ -81,6 +82,7 @@ _HOME = {
     "ValueNovelty": "models.novelty",
     "Words": "core.batch",
     "Writer": "core.connect",
+    "duration": "core.duration",
     "iso": "core.event",
     "records": "core.connect",
     "stage": "stages.map",

@@ -46,6 +46,7 @@ PUBLIC = [
     "ValueNovelty",
     "Words",
     "Writer",
+    "duration",
     "iso",
     "records",
     "stage",

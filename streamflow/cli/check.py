@@ -19,6 +19,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("flow", metavar="FLOW", help="machines.py, machines.py:flow or module:flow")
     where = "the state directory it is meant to run with"
     parser.add_argument("--state", type=Path, metavar="DIR", help=where)
+    tried = "try the connections, too: sources and sinks say what they found"
+    parser.add_argument("--connect", action="store_true", help=tried)
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
@@ -32,7 +34,7 @@ def main(options: argparse.Namespace) -> int:
     except FlowError as error:
         name, report = options.flow, Report([Finding("error", options.flow, str(error))], [], {})
     else:
-        name, report = flow.name, check(flow, options.state)
+        name, report = flow.name, check(flow, options.state, connect=options.connect)
     if options.json:
         print_json({"flow": name, "ok": report.ok, **dataclasses.asdict(report)})
         return 0 if report.ok else 2

@@ -54,6 +54,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Run, then print the balance; 1 if it does not add up."""
+    from streamflow.flow.check import NOT_REDELIVERED
     from streamflow.flow.load import load_flow
 
     set_up_logs(options.log)
@@ -74,6 +75,10 @@ def main(options: argparse.Namespace) -> int:
 
         job.state = open_state(plan, options.state, options.forget, rename)
     log.info("flow %s starts", flow.name)
+    for source in plan.sources:
+        doubts = [NOT_REDELIVERED] * (source.promise == "redeliver" and not job.state)
+        for doubt in [*doubts, *source.caveats]:
+            log.warning("%s: %s", source.step, doubt)
     try:
         balance = _cluster(job, options) if options.processes > 1 else _alone(job, options)
     finally:

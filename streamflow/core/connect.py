@@ -134,6 +134,10 @@ class Reader(ABC):
     def committed(self, position: Position) -> None:
         """Everything up to `position` is durable: acknowledge it."""
 
+    def counts(self) -> Mapping[str, int]:
+        """What it tells the metrics: what -> how many, such as {"reconnects": 2}."""
+        return {}
+
     def next_poll(self) -> float:
         """Seconds to wait before polling again when nothing was there."""
         return 0.002
@@ -178,11 +182,33 @@ class Source(ABC):
 
     @property
     def promise(self) -> str:
-        """What it can promise after a crash: "replay" (can resume at a position) or "none"."""
+        """What it can promise after a crash.
+
+        "replay": it resumes at a position. "redeliver": the other side gives again what was not
+        acknowledged. "none".
+        """
         return "replay"
+
+    @property
+    def window(self) -> int:
+        """How many messages of a partition may come again after a crash or a lost connection.
+
+        The engine remembers the readings of so many, and counts each once, whichever partition
+        it comes by. 0: none comes again, but those behind the position where it resumes.
+        """
+        return 0
+
+    @property
+    def caveats(self) -> Sequence[str]:
+        """What its promise does not cover, a sentence each; `check` prints them."""
+        return ()
 
     def check(self, schema: Schema) -> None:
         """Raise FlowError if it cannot be opened, before anything runs."""
+
+    def probe(self) -> str:
+        """Try the connection: a sentence about what was found. ConnectorError says what failed."""
+        return "there is no connection to try"
 
     def partitions(self) -> Sequence[str]:
         """The names of its partitions."""
@@ -203,6 +229,10 @@ class Writer(ABC):
     def snapshot(self) -> Position:
         """Return only when all that was written is durable; where to resume."""
         return None
+
+    def counts(self) -> Mapping[str, int]:
+        """What it tells the metrics: what -> how many."""
+        return {}
 
     def close(self) -> None:
         """Let go; the input is complete."""
@@ -242,6 +272,10 @@ class Sink(ABC):
 
     def check(self, schema: Schema) -> None:
         """Raise FlowError if it cannot be opened, before anything runs."""
+
+    def probe(self) -> str:
+        """Try the connection: a sentence about what was found. ConnectorError says what failed."""
+        return "there is no connection to try"
 
     @abstractmethod
     def open(self, resume: Position) -> Writer:

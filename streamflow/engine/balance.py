@@ -13,19 +13,19 @@ _REASONS = 100
 class Balance:
     """Counts of a run; `adds_up` is true unless something was lost.
 
-    messages: received = decoded + dead + redelivered
-    readings: in + created = out + merged + rejected + held
+    messages: received = decoded + dead
+    readings: in + created = out + merged + rejected + held + redelivered
     """
 
     received: int = 0
     decoded: int = 0
     dead: int = 0
-    redelivered: int = 0
     readings: int = 0
     created: int = 0
     out: int = 0
     merged: int = 0
     held: int = 0
+    redelivered: int = 0
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(step, reason) -> readings."""
     flagged: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -34,9 +34,9 @@ class Balance:
     @property
     def adds_up(self) -> bool:
         """Whether both lines balance."""
-        messages = self.received == self.decoded + self.dead + self.redelivered
-        left = self.readings + self.created
-        return messages and left == self.out + self.merged + self.rejected.total() + self.held
+        messages = self.received == self.decoded + self.dead
+        out = self.out + self.merged + self.rejected.total() + self.held + self.redelivered
+        return messages and self.readings + self.created == out
 
     def reject(self, step: str, reason: str, count: int = 1) -> None:
         """Count rejected readings; a step's hundredth and later reasons go by "other reasons"."""
@@ -58,7 +58,7 @@ class Balance:
         """
         words = [
             _sum("messages", [(self.received, "received")])
-            + _side([(self.decoded, "decoded"), (self.dead, "dead"), (self.redelivered, "again")]),
+            + _side([(self.decoded, "decoded"), (self.dead, "dead")]),
             _sum("readings", [(self.readings, "in"), (self.created, "created")])
             + _side(
                 [
@@ -66,6 +66,7 @@ class Balance:
                     (self.merged, "merged"),
                     (self.rejected.total(), "rejected"),
                     (self.held, "held"),
+                    (self.redelivered, "redelivered"),
                 ]
             ),
         ]

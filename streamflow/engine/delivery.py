@@ -35,11 +35,11 @@ class Delivery:
         # A sink that is cut back to its snapshot has lost what was handed out after it.
         if self.number <= delivered and sink.promise != "once":
             waiting = []
-        self._writer = sink.open(resume)
+        self.writer = sink.open(resume)
         self._waiting: list[Item] = []
         self._snapped: list[Item] = []
         for item in map(thaw, waiting):
-            self._writer.write(item)
+            self.writer.write(item)
 
     def write(self, items: Sequence[Item]) -> None:
         """Take items of the present epoch."""
@@ -50,14 +50,14 @@ class Delivery:
             if self.late:
                 self._waiting.append(item)
             else:
-                self._writer.write(item)
+                self.writer.write(item)
 
     def snapshot(self) -> Any:
         """Where the writer stands, and what waits."""
         self._settle()
         self._snapped, self._waiting = self._waiting, []
         self.number += 1
-        return [self._writer.snapshot(), [freeze(item) for item in self._snapped], self.number]
+        return [self.writer.snapshot(), [freeze(item) for item in self._snapped], self.number]
 
     def close(self, *, failed: bool = False) -> None:
         """Let go. Late items are written, unless the flow has failed: they may not be durable."""
@@ -65,7 +65,7 @@ class Delivery:
             self._settle()
             for item in self._waiting:
                 self._give(item)
-        self._writer.close()
+        self.writer.close()
 
     def _settle(self) -> None:
         for item in self._snapped:
@@ -74,4 +74,4 @@ class Delivery:
 
     def _give(self, item: Item) -> None:
         assert not isinstance(item, str)
-        self._writer.write(item)
+        self.writer.write(item)

@@ -19,6 +19,7 @@ from streamflow.core.connect import (
     Source,
 )
 from streamflow.core.schema import Schema
+from streamflow.engine.again import Namer, Origin
 from streamflow.engine.pace import Paced
 from streamflow.errors import EndOfStream
 from streamflow.formats.json import Json
@@ -34,6 +35,8 @@ class Parcel:
     received: int
     decoded: int
     batch: Batch | None = None
+    origin: Origin | None = None
+    """Of the readings, where their messages may come again."""
     dead: list[DeadLetter] = field(default_factory=list)
     polled: int = 0
     """When it was polled, monotonic ns."""
@@ -55,6 +58,7 @@ class Intake:
     ) -> None:
         self._source, self._partition = source, partition
         self._decoder = _decoder(source, schema)
+        self._namer = Namer(source.step, partition) if source.window else None
         self.reader = _open(source, partition, position)
         if source.pace != inf:
             ahead = _open(source, partition, position)
@@ -68,7 +72,7 @@ class Intake:
         if isinstance(got, Batch):
             return Parcel(len(got), len(got), got)
         if isinstance(got, DeadLetter):
-            return Parcel(1, 0, None, [got])
+            return Parcel(1, 0, dead=[got])
         dead: dict[int, DeadLetter] = {}
 
         def lost(i: int, reason: str, byte: int | None = None) -> None:
@@ -80,7 +84,9 @@ class Intake:
         received = len(got.payloads)
         letters = [dead[i] for i in sorted(dead)]
         live = got.arrived is not None
-        return Parcel(received, received - len(dead), decoded.batch, letters, live=live)
+        origin = self._namer.origin(got, decoded) if self._namer else None
+        counts = (received, received - len(dead))
+        return Parcel(*counts, decoded.batch, origin, letters, live=live)
 
 
 def _open(source: Source, partition: str, position: Position) -> Reader:

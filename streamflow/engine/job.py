@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streamflow.core.clock import Clock, SystemClock
-from streamflow.core.connect import DeadLetter, Reader
+from streamflow.core.connect import DeadLetter, Reader, Writer
 from streamflow.engine.balance import Balance
 from streamflow.engine.delivery import Delivery
 from streamflow.engine.intake import Parcel
@@ -69,6 +69,8 @@ class Job:
     """How long each epoch took to become durable, ns; emptied by who reads it."""
     arrival_waits: deque[int] = field(default_factory=lambda: deque(maxlen=10_000))
     """How long each parcel took from poll to output, ns; emptied by who reads it."""
+    connectors: dict[tuple[str, str], Reader | Writer] = field(default_factory=dict)
+    """(step, partition) -> what is open here."""
     readings: int = 0
     late: list[Delivery] = field(default_factory=list)
     """Sinks that have been closed and still wait for their last epoch to be durable."""

@@ -60,12 +60,14 @@ COUNTED: dict[Name, Callable[[Shard], list[Sample]]] = {
     Name("streamflow_messages_dead", "counter", "Messages that became dead letters"): _balance(
         "dead"
     ),
-    Name(
-        "streamflow_messages_redelivered", "counter", "Messages received again and passed over"
-    ): _balance("redelivered"),
     Name("streamflow_readings_in", "counter", "Readings decoded"): _balance("readings"),
     Name("streamflow_readings_created", "counter", "Readings made by stages"): _balance("created"),
     Name("streamflow_readings_merged", "counter", "Readings merged by stages"): _balance("merged"),
+    Name(
+        "streamflow_readings_redelivered",
+        "counter",
+        "Readings that came again",
+    ): _balance("redelivered"),
     Name("streamflow_readings_out", "counter", "Readings past the last stage"): _balance("out"),
     Name("streamflow_readings_held", "gauge", "Readings held back by stages"): _balance("held"),
     Name(
@@ -94,6 +96,13 @@ EPOCHS = Name(
     "Snapshots known to be durable, of all source partitions",
     whole=True,
 )
+CONNECTOR = Name(
+    "streamflow_connector",
+    "gauge",
+    "What a source's partition or a sink counts; its page says what",
+    ("step", "partition", "what"),
+    whole=True,
+)
 COMMIT_AGE = Name(
     "streamflow_commit_age_seconds",
     "gauge",
@@ -118,7 +127,7 @@ COMMIT = Name(
     "Seconds from a snapshot until it is durable",
     whole=True,
 )
-NAMES: tuple[Name, ...] = (*COUNTED, EPOCHS, COMMIT_AGE, LAG, ARRIVAL, COMMIT)
+NAMES: tuple[Name, ...] = (*COUNTED, CONNECTOR, EPOCHS, COMMIT_AGE, LAG, ARRIVAL, COMMIT)
 
 
 class Metrics(Collector):
@@ -165,6 +174,13 @@ class Metrics(Collector):
                     totals[key] = totals.get(key, 0.0) + value
             yield _family(name, name.all_labels, totals)
         own = (flow, str(self._process))
+        told: dict[tuple[str, ...], float] = {
+            (*own, *place, what): float(count)
+            for place, part in list(job.connectors.items())
+            for what, count in part.counts().items()
+        }
+        if told:
+            yield _family(CONNECTOR, CONNECTOR.all_labels, told)
         yield _family(EPOCHS, EPOCHS.all_labels, {own: job.epochs})
         if job.last_commit is not None:
             age = (job.clock.monotonic() - job.last_commit) / 1e9

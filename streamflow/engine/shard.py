@@ -16,6 +16,7 @@ from streamflow.core.index import Index
 from streamflow.core.quality import Quality
 from streamflow.core.stage import Output, Stage
 from streamflow.core.state import State
+from streamflow.engine.again import Origin, Seen
 from streamflow.engine.balance import Balance
 from streamflow.engine.expiry import Returns, returns, silent
 from streamflow.engine.intake import Parcel
@@ -67,6 +68,7 @@ class Shard:
             stage.step: State(plan.name, stage.step, stage.memory, self.index)
             for stage in plan.stages
         }
+        self._known = _known(plan)
         self._seen: dict[str, int] = {}
         self.spent: dict[str, int] = dict.fromkeys(self.states, 0)
         self._ticking = any(type(s).on_tick is not Stage.on_tick for s in plan.stages)
@@ -81,7 +83,19 @@ class Shard:
         self.balance.dead += len(parcel.dead)
         if parcel.tick is not None:
             return self.advance(parcel.tick)
-        return Outcome() if parcel.batch is None else self.on_batch(parcel.batch, parcel.live)
+        batch = parcel.batch
+        if batch is not None and parcel.origin is not None:
+            batch = self._once(batch, parcel.origin)
+        return Outcome() if batch is None else self.on_batch(batch, parcel.live)
+
+    def _once(self, batch: Batch, origin: Origin) -> Batch:
+        """The readings that have not come before."""
+        assert self._known is not None
+        new = self._known.new(origin)
+        again = len(batch) - int(np.count_nonzero(new))
+        self.balance.readings += again
+        self.balance.redelivered += again
+        return batch.take(new) if again else batch
 
     def on_batch(self, batch: Batch, live: bool = False) -> Outcome:
         """Readings of this shard's devices, in order.
@@ -167,6 +181,7 @@ class Shard:
             "seen": self.index.seen[rows],
             "now": int(self.now),
             "balance": self.balance.tree(),
+            "known": self._known.snapshot() if self._known else {},
             "steps": {step: state.snapshot(rows) for step, state in self.states.items()},
         }
 
@@ -181,6 +196,8 @@ class Shard:
         self.index.restore(saved["devices"], saved["seen"])
         self.now = saved["now"]
         self.balance = Balance.from_tree(saved["balance"])
+        if self._known:
+            self._known.restore(saved["known"])
         for step, tree in saved["steps"].items():
             self.states[step].restore(tree)
         self._welcome(range(len(self.index.names)))
@@ -295,3 +312,11 @@ class Shard:
         if "traceback" in left.tags:
             left = left.replace(tags={n: t for n, t in left.tags.items() if n != "traceback"})
         return left if len(left) else None
+
+
+def _known(plan: Plan) -> Seen | None:
+    """What remembers the messages that may come again, if any may."""
+    sources = [source for source in plan.sources if source.window]
+    partitions = [(source.step, part) for source in sources for part in source.partitions()]
+    windows = {source.step: source.window for source in sources}
+    return Seen(windows, partitions) if sources else None

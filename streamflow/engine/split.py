@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -34,7 +35,8 @@ class Splitter:
 
     def parcels(self, parcel: Parcel) -> list[Addressed]:
         """One parcel for each shard, and one with the counts and the dead letters."""
-        counts = Parcel(parcel.received, parcel.decoded, None, parcel.dead, parcel.polled)
+        about: Any = {"polled": parcel.polled}
+        counts = Parcel(parcel.received, parcel.decoded, dead=parcel.dead, **about)
         if parcel.batch is None or not len(parcel.batch):
             return [(self._home, counts)]
         newest = int(parcel.batch.arrived.max())
@@ -45,8 +47,10 @@ class Splitter:
             return [(str(numbers.pop()), parcel)]
         out = []
         for number in sorted(numbers):
-            part = parcel.batch.take(np.flatnonzero(shard == number))
-            out.append((str(number), Parcel(0, 0, part, polled=parcel.polled, live=parcel.live)))
+            rows = np.flatnonzero(shard == number)
+            origin = parcel.origin and parcel.origin.take(rows)
+            part = Parcel(0, 0, parcel.batch.take(rows), origin, live=parcel.live, **about)
+            out.append((str(number), part))
         return [*out, (self._home, counts)]
 
     def last_tick(self) -> list[Addressed]:

@@ -182,6 +182,7 @@ class _Partition(StatefulSourcePartition[Addressed, Any]):
         self._snapshots = known["snapshots"]
         self._job = job
         self._intake = Intake(source, job.plan.schema, partition, position, job.clock)
+        job.connectors[source.step, partition] = self._intake.reader
         self._split = Splitter(job.plan.shards, partition)
         self._poll_at: int | None = None
         """When the source wants to be asked again, monotonic ns; None is at once."""
@@ -239,10 +240,13 @@ class _Partition(StatefulSourcePartition[Addressed, Any]):
         self._intake.reader.close()
 
     def _committed(self) -> list[Addressed]:
-        if self._snapped is None or self._job.state is None:
+        if self._snapped is None:
             return []
         (position, since), self._snapped = self._snapped, None
+        # Without state nothing is durable; to be through is all there is to wait for.
         self._intake.reader.committed(position)
+        if self._job.state is None:
+            return []
         self._job.committed(self._name, self._snapshots, self._job.clock.monotonic() - since)
         return self._split.marker() if self._job.delivers_late else []
 
@@ -335,7 +339,9 @@ class _Sink(FixedPartitionedSink[Item, Any]):
             return _Writer(self._job, None)
         delivered = self._job.delivered.get(self._tap.sink.step, 0)
         saved = unpack(resume_state) if resume_state else None
-        return _Writer(self._job, Delivery(self._tap.sink, saved, delivered))
+        delivery = Delivery(self._tap.sink, saved, delivered)
+        self._job.connectors[self._tap.sink.step, ""] = delivery.writer
+        return _Writer(self._job, delivery)
 
 
 class _Writer(StatefulSinkPartition[Item, Any]):

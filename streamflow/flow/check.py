@@ -10,9 +10,17 @@ from streamflow.core.connect import Sink, Source
 from streamflow.engine.manifest import Manifest
 from streamflow.engine.plan import Plan
 from streamflow.engine.statedir import StateDir
-from streamflow.errors import FlowError, StateError
+from streamflow.errors import ConnectorError, FlowError, StateError
 from streamflow.flow.flow import Flow
 from streamflow.stages.alert import Alert
+
+REDELIVERED = (
+    "what is not durable yet stays with the broker, which gives it again after a restart; "
+    "what comes twice counts once."
+)
+NOT_REDELIVERED = (
+    "without --state it cannot promise: what the flow had taken in when it ended is gone."
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Report:
         return not any(finding.level == "error" for finding in self.findings)
 
 
-def check(flow: Flow, state: Path | None = None) -> Report:
+def check(flow: Flow, state: Path | None = None, *, connect: bool = False) -> Report:
     """Build a flow without running it, and say what stands out.
 
     Parameters
@@ -57,26 +65,30 @@ def check(flow: Flow, state: Path | None = None) -> Report:
         The flow.
     state
         The state directory it is meant to run with: is what is in it of this flow?
+    connect
+        Try the connections of its sources and sinks, too.
     """
     try:
         ready = flow.plan()
     except FlowError as error:
         return Report([Finding("error", flow.name, str(error))], [], {})
-    findings = [*_openable(ready), *_unused(ready), *_outlets(ready), *_stages(ready)]
+    findings = [*_openable(ready, connect), *_unused(ready), *_outlets(ready), *_stages(ready)]
     if state is not None:
         findings += _state(ready, state)
     sizes = {stage.step: stage.bytes_per_device for stage in ready.stages}
     return Report(findings, list(promise(ready, kept=state is not None)), sizes)
 
 
-def _openable(ready: Plan) -> Iterator[Finding]:
+def _openable(ready: Plan, connect: bool) -> Iterator[Finding]:
     if not ready.sources:
         yield Finding("error", ready.name, "the flow has no source: it can be replayed, not run")
     parts: list[Source | Sink] = [*ready.sources, *(tap.sink for tap in ready.taps)]
     for part in parts:
         try:
             part.check(ready.schema)
-        except FlowError as error:
+            if connect:
+                yield Finding("info", part.step, f"{part.step}: {part.probe()}")
+        except (FlowError, ConnectorError) as error:
             yield Finding("error", part.step, str(error))
 
 
@@ -125,12 +137,15 @@ def _stages(ready: Plan) -> Iterator[Finding]:
 def promise(ready: Plan, *, kept: bool) -> Iterator[str]:
     """What happens to what after a crash, for this very combination; `kept`: with --state."""
     for source in ready.sources:
-        if source.promise != "replay":
+        if source.promise == "none":
             yield f"{source.step}: what arrives while the flow is down is lost."
+        elif source.promise == "redeliver":
+            yield f"{source.step}: {REDELIVERED if kept else NOT_REDELIVERED}"
         elif kept:
             yield f"{source.step}: a restart goes on where the last durable epoch ended."
         else:
             yield f"{source.step}: a restart reads it again from the start; nothing is skipped."
+        yield from (f"{source.step}: {caveat}" for caveat in source.caveats)
     yield (
         "State is durable once an epoch, and reflects each message once."
         if kept

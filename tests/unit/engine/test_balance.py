@@ -12,14 +12,14 @@ from streamflow.engine.balance import Balance
 def full() -> Balance:
     return Balance(
         received=10,
-        decoded=7,
+        decoded=8,
         dead=2,
-        redelivered=1,
-        readings=7,
+        readings=8,
         created=2,
         out=3,
         merged=1,
         held=1,
+        redelivered=1,
         rejected=Counter({("map", "late"): 3, ("detect", "x"): 1}),
         flagged=Counter({("t", "invalid"): 5}),
     )
@@ -50,8 +50,8 @@ def test_a_rejected_reading_more_is_noticed() -> None:
 
 def test_it_is_told_in_words_and_leaves_out_what_is_nothing() -> None:
     assert full().lines() == [
-        "messages  10 received = 7 decoded + 2 dead + 1 again",
-        "readings  7 in + 2 created = 3 out + 1 merged + 4 rejected + 1 held",
+        "messages  10 received = 8 decoded + 2 dead",
+        "readings  8 in + 2 created = 3 out + 1 merged + 4 rejected + 1 held + 1 redelivered",
     ]
     assert Balance().lines() == ["messages  0 received = 0 decoded", "readings  0 in = 0 out"]
 

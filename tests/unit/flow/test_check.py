@@ -25,7 +25,8 @@ from streamflow import (
     ValueNovelty,
 )
 from streamflow.engine.rows import Rows
-from streamflow.flow.check import Report, check
+from streamflow.errors import ConnectorError
+from streamflow.flow.check import NOT_REDELIVERED, REDELIVERED, Report, check
 from streamflow.testing import Collect
 
 FLOW = Flow("test", sensors=["t", "p"], tags=["site"]) | Rows()
@@ -232,3 +233,35 @@ def test_state_of_another_flow_is_an_error(tmp_path: Path) -> None:
 def test_ranges_of_a_sensor_do_not_count_as_use() -> None:
     flow = Flow("test", sensors={"t": Sensor(), "p": Sensor(low=0)}) | Rows() | Alert("t > 1")
     assert NEVER in texts(check(flow), "warning")
+
+
+class Broker(Rows):
+    """A source that can be asked whether its broker is there."""
+
+    promise = "redeliver"  # type: ignore[assignment]
+    caveats = ("its caveat.",)  # type: ignore[assignment]
+
+    def probe(self) -> str:
+        if self.name == "gone":
+            raise ConnectorError("nothing listens there")
+        return "it is there"
+
+
+def test_connections_are_tried_only_when_asked_for() -> None:
+    flow = Flow("test", sensors=["t"]) | Broker(name="mqtt") | Collect(of="rows")
+    assert "mqtt: it is there" not in texts(check(flow), "info")
+    tried = texts(check(flow, connect=True), "info")
+    assert "mqtt: it is there" in tried
+    assert "collect_rows: there is no connection to try" in tried
+    gone = check(Flow("test", sensors=["t"]) | Broker(name="gone"), connect=True)
+    assert texts(gone, "error") == ["nothing listens there"]
+
+
+@pytest.mark.parametrize(("state", "sentence"), [(None, NOT_REDELIVERED), ("s", REDELIVERED)])
+def test_what_a_broker_gives_again_is_promised_with_state_only(
+    state: str | None, sentence: str, tmp_path: Path
+) -> None:
+    flow = Flow("test", sensors=["t"]) | Broker(name="mqtt")
+    report = check(flow, tmp_path / state if state else None)
+    assert f"mqtt: {sentence}" in report.promise
+    assert "mqtt: its caveat." in report.promise
