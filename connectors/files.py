@@ -13,7 +13,7 @@ import logging
 import os
 import re
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -21,15 +21,13 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
-import numpy as np
 import orjson
+from streamflow_connectors._flat import Items, flat
 from streamflow_connectors._lines import CHUNK, DAMAGED, LineReader
 
 from streamflow import (
     Batch,
     Csv,
-    DeadLetter,
-    Event,
     Json,
     Outlet,
     Position,
@@ -38,7 +36,6 @@ from streamflow import (
     Sink,
     Source,
     Writer,
-    records,
 )
 from streamflow.errors import ConnectorError, FlowError
 
@@ -47,8 +44,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("streamflow.files")
 _SPEED = re.compile(r"(\d+(?:\.\d+)?)x")
-
-Items = Batch | Sequence[Event] | Sequence[DeadLetter]
 
 
 @overload
@@ -401,7 +396,7 @@ def _writing(sink: _FileSink) -> Iterator[None]:
 class _JsonlWriter(_FileWriter):
     def write(self, items: Items) -> None:
         newline = orjson.OPT_APPEND_NEWLINE
-        self._append(b"".join([orjson.dumps(row, option=newline) for row in _rows(items)]))
+        self._append(b"".join([orjson.dumps(row, option=newline) for row in flat(items)]))
 
 
 _EVENT = ["id", "kind", "step", "device", "time", "fields"]
@@ -434,23 +429,12 @@ class _CsvWriter(_FileWriter):
                 f"{', '.join(self._header)}; now it is to have {', '.join(header)}"
             )
         self._header = header
-        for row in _rows(items):
+        for row in flat(items):
             if header[-1] == "fields":
                 other = {name: value for name, value in row.items() if name not in header}
                 row = {**row, "fields": orjson.dumps(other).decode()}
             writer.writerow([row.get(name) for name in header])
         self._append(text.getvalue().encode())
-
-
-def _rows(items: Items) -> Iterator[Mapping[str, Any]]:
-    if not isinstance(items, Batch):
-        yield from records(items)
-        return
-    # As `streamflow.iso` writes them, ten times faster.
-    times = np.datetime_as_string(items.time.view("datetime64[ns]")).tolist()
-    for row, time in zip(items.rows(), times, strict=True):
-        digits = 19 if time.endswith(".000000000") else 23 if time.endswith("000000") else 29
-        yield {**row, "time": f"{time[:digits]}Z"}
 
 
 @dataclass(frozen=True)
@@ -470,7 +454,7 @@ class Console(Sink):
 
 class _ConsoleWriter(Writer):
     def write(self, items: Items) -> None:
-        print("".join([_sentence(row) for row in _rows(items)]), end="", flush=True)
+        print("".join([_sentence(row) for row in flat(items)]), end="", flush=True)
 
 
 def _sentence(row: Mapping[str, Any]) -> str:

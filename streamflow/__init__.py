@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from streamflow.core.clock import SystemClock as SystemClock
     from streamflow.core.connect import DeadLetter as DeadLetter
     from streamflow.core.connect import Decoded as Decoded
+    from streamflow.core.connect import Format as Format
     from streamflow.core.connect import Message as Message
     from streamflow.core.connect import Messages as Messages
     from streamflow.core.connect import Outlet as Outlet
@@ -59,6 +60,7 @@ _HOME = {
     "Event": "core.event",
     "Field": "core.memory",
     "Flow": "flow.flow",
+    "Format": "core.connect",
     "Gate": "models.learning",
     "Impute": "stages.impute",
     "Json": "formats.json",

@@ -23,6 +23,7 @@ PUBLIC = [
     "Event",
     "Field",
     "Flow",
+    "Format",
     "Gate",
     "Impute",
     "Json",
