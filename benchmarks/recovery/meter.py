@@ -104,7 +104,9 @@ class Meter:
         self._snapped = self._mark()
 
     def committed(self, *, warm: bool) -> None:
-        """That position is durable."""
+        """That position is durable, or, without recovery, as good as it gets."""
+        if not self._recovery:
+            return
         now = self._mark()
         self._previous = None
         assert self._snapped is not None

@@ -1,9 +1,13 @@
-"""Intake: one open partition of a source, decoded. The same for both engines."""
+"""Intake: one open partition of a source, decoded. The same for both engines.
+
+A reader is asked until nothing is there, so that a source which hands out one message at a time
+costs what one costs that hands out thousands.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
 
@@ -21,11 +25,13 @@ from streamflow.core.connect import (
 from streamflow.core.schema import Schema
 from streamflow.engine.again import Namer, Origin
 from streamflow.engine.pace import Paced
-from streamflow.errors import EndOfStream
+from streamflow.errors import ConnectorError, EndOfStream
 from streamflow.formats.json import Json
 
 LIMIT = 4096
 """The most messages in a batch. What is there is taken; nothing waits for a batch to fill."""
+_TIME = 2_000_000
+"""So many ns after the first answer a reader is not asked again: it may be a slow one."""
 
 
 @dataclass
@@ -56,7 +62,8 @@ class Intake:
     def __init__(
         self, source: Source, schema: Schema, partition: str, position: Position, clock: Clock
     ) -> None:
-        self._source, self._partition = source, partition
+        self._source, self._partition, self._clock = source, partition, clock
+        self._said: ConnectorError | None = None
         self._decoder = _decoder(source, schema)
         self._namer = Namer(source.step, partition) if source.window else None
         self.reader = _open(source, partition, position)
@@ -64,11 +71,34 @@ class Intake:
             ahead = _open(source, partition, position)
             self.reader = Paced(self.reader, ahead, _decoder(source, schema), source.pace, clock)
 
-    def poll(self) -> Parcel | None:
-        """What is there now; None if nothing is. Raises EndOfStream at the end."""
-        got = self.reader.poll(LIMIT)
-        if got is None:
-            return None
+    def poll(self) -> list[Parcel]:
+        """What is there now. Raises what the reader does: EndOfStream, NotConnected, Backoff."""
+        if self._said is not None:
+            said, self._said = self._said, None
+            raise said
+        got: list[list[Messages] | Batch | DeadLetter] = []
+        count, end = 0, None
+        while count < LIMIT and (end is None or self._clock.monotonic() < end):
+            try:
+                more = self.reader.poll(LIMIT - count)
+            except ConnectorError as error:
+                if not got:
+                    raise
+                self._said = error
+                break
+            if more is None:
+                break
+            end = end or self._clock.monotonic() + _TIME
+            count += 1 if isinstance(more, DeadLetter) else _count(more)
+            if not isinstance(more, Messages):
+                got.append(more)
+            elif got and isinstance(got[-1], list) and _alike(got[-1][0], more):
+                got[-1].append(more)
+            else:
+                got.append([more])
+        return [self._parcel(_joined(one) if isinstance(one, list) else one) for one in got]
+
+    def _parcel(self, got: Messages | Batch | DeadLetter) -> Parcel:
         if isinstance(got, Batch):
             return Parcel(len(got), len(got), got)
         if isinstance(got, DeadLetter):
@@ -89,6 +119,28 @@ class Intake:
         return Parcel(*counts, decoded.batch, origin, letters, live=live)
 
 
+def _count(got: Messages | Batch) -> int:
+    return len(got.payloads if isinstance(got, Messages) else got)
+
+
+def _alike(a: Messages, b: Messages) -> bool:
+    """Whether they can be decoded as one."""
+    same = (a.header, a.arrived, a.fields.keys()) == (b.header, b.arrived, b.fields.keys())
+    return same and all(isinstance(m.payloads, list) and m.ids is None for m in (a, b))
+
+
+def _joined(parts: list[Messages]) -> Messages:
+    if len(parts) == 1:
+        return parts[0]
+    fields = {name: [word for p in parts for word in p.fields[name]] for name in parts[0].fields}
+    return replace(
+        parts[0],
+        payloads=[payload for part in parts for payload in part.payloads],
+        places=[place for part in parts for place in part.places],
+        fields=fields,
+    )
+
+
 def _open(source: Source, partition: str, position: Position) -> Reader:
     opened = source.open(partition, position)
     return opened if isinstance(opened, Reader) else _Generated(opened, position)
@@ -105,12 +157,17 @@ class _Generated(Reader):
         self._messages = messages
         self._position = position
         self._count = 0
+        self._nothing = False
 
     def poll(self, limit: int) -> Messages | None:
+        if self._nothing:
+            self._nothing = False
+            return None
         payloads: list[bytes] = []
         arrived: int | None = None
         for message in self._messages:
             if message is None:
+                self._nothing = bool(payloads)
                 break
             self._position = message.position
             arrived = message.arrived

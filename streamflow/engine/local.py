@@ -37,18 +37,18 @@ def replay(
             waits = []
             for intake in list(intakes):
                 try:
-                    parcel = intake.poll()
+                    parcels = intake.poll()
                 except EndOfStream:
                     intakes.remove(intake)
                     continue
                 except (Backoff, NotConnected) as error:
                     waits.append(error.wait if isinstance(error, Backoff) else 1.0)
                     continue
-                if parcel is None:
+                if not parcels:
                     waits.append(intake.reader.next_poll())
-                    continue
-                dead += parcel.dead
-                outcome.add(shard.on_parcel(parcel))
+                for parcel in parcels:
+                    dead += parcel.dead
+                    outcome.add(shard.on_parcel(parcel))
                 if progress:
                     progress(_fraction(opened), shard.balance.readings)
             if intakes and len(waits) == len(intakes):

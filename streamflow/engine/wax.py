@@ -204,20 +204,22 @@ class _Partition(StatefulSourcePartition[Addressed, Any]):
         if self._poll_at is not None and now < self._poll_at:
             return out
         try:
-            parcel = self._intake.poll()
+            parcels = self._intake.poll()
         except EndOfStream:
             self._ended = True
             return [*out, *self._split.last_tick()]
         except (Backoff, NotConnected) as error:
             self._rest(error.wait if isinstance(error, Backoff) else 1.0)
             return out
-        if parcel is None:
+        if not parcels:
             self._rest(self._intake.reader.next_poll())
             return out
         self._poll_at = None
-        parcel.polled = self._job.clock.monotonic()
         self._job.polled(self._intake.reader)
-        return [*out, *self._split.parcels(parcel)]
+        for parcel in parcels:
+            parcel.polled = self._job.clock.monotonic()
+            out += self._split.parcels(parcel)
+        return out
 
     def next_awake(self) -> datetime | None:
         if self._poll_at is None:

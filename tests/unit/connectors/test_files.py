@@ -508,10 +508,9 @@ def test_a_followed_file_that_shrank_while_the_flow_was_down(
 def test_a_header_that_comes_late_and_is_wrong_leaves_dead_letters(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     intake = Intake(files.csv(path, follow=True), SCHEMA, "0", None, ManualClock())
-    assert intake.poll() is None
+    assert intake.poll() == []
     write(path, b"machine,timestamp,temperatur,site\n" + lines(2))
-    parcel = intake.poll()
-    assert parcel is not None
+    (parcel,) = intake.poll()
     assert (parcel.received, parcel.decoded) == (2, 0)
     reason = "no column 'temperature' in the header; did you mean 'temperatur'?"
     assert {dead.reason for dead in parcel.dead} == {reason}
@@ -529,8 +528,8 @@ def test_readings_are_given_when_they_are_due(tmp_path: Path) -> None:
     intake = Intake(source, SCHEMA, "0", None, clock)
 
     def poll() -> tuple[int, int] | None:
-        parcel = intake.poll()
-        return parcel and (parcel.decoded, len(parcel.dead))
+        parcels = intake.poll()
+        return (parcels[0].decoded, len(parcels[0].dead)) if parcels else None
 
     assert poll() == (1, 0)
     assert poll() is None

@@ -160,7 +160,8 @@ def test_what_is_remembered_of_connections_that_are_no_more_is_let_go() -> None:
 
 
 def _parcel(source: Source, partition: str = "0") -> Any:
-    return Intake(source, FLOW.schema, partition, None, ManualClock()).poll()
+    (parcel,) = Intake(source, FLOW.schema, partition, None, ManualClock()).poll()
+    return parcel
 
 
 def test_to_be_recognised_costs_a_reading_less_than_100_ns() -> None:

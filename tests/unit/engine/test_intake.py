@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from streamflow import Batch, DeadLetter, Flow, Json, Message, Reader, Source
+from streamflow import Batch, DeadLetter, Flow, Json, Message, Messages, Reader, Source
 from streamflow.core.clock import ManualClock
 from streamflow.engine.intake import LIMIT, Intake
 from streamflow.engine.local import replay
-from streamflow.errors import Backoff, EndOfStream, NotConnected
+from streamflow.errors import Backoff, ConnectorError, EndOfStream, NotConnected
 
 FLOW = Flow("test", sensors=["t"])
 
@@ -43,9 +43,7 @@ def intake(source: Source, position: Any = None) -> Intake:
 
 def test_a_generator_is_a_source_and_none_is_nothing_now() -> None:
     open_ = intake(Ticks())
-    first, second = open_.poll(), open_.poll()
-    assert first is not None
-    assert second is not None
+    (first,), (second,) = open_.poll(), open_.poll()
     assert (first.received, second.received) == (5, 5)
     with pytest.raises(EndOfStream):
         open_.poll()
@@ -56,23 +54,20 @@ def test_its_position_is_that_of_the_last_message() -> None:
     assert open_.reader.position() is None
     open_.poll()
     assert open_.reader.position() == 5
-    again = intake(Ticks(), 7).poll()
-    assert again is not None
+    (again,) = intake(Ticks(), 7).poll()
     assert again.batch is not None
     assert again.batch["t"].tolist() == [7.0, 8.0, 9.0]
 
 
-def test_messages_that_say_when_they_arrived_come_one_by_one() -> None:
-    parcel = intake(Ticks(arrived=77)).poll()
-    assert parcel is not None
+def test_messages_of_one_arrival_come_together() -> None:
+    (parcel,) = intake(Ticks(arrived=77)).poll()
     assert parcel.batch is not None
-    assert parcel.batch.arrived.tolist() == [77]
+    assert parcel.batch.arrived.tolist() == [77] * 5
 
 
 def test_no_more_than_the_limit_comes_at_once() -> None:
     open_ = intake(Ticks(LIMIT + 10), position=6)
-    parcel = open_.poll()
-    assert parcel is not None
+    (parcel,) = open_.poll()
     assert parcel.received == LIMIT
 
 
@@ -89,6 +84,81 @@ class Formless(Ticks):
 
 def test_messages_without_a_format_are_json() -> None:
     assert intake(Formless()).poll() == intake(Ticks()).poll()
+
+
+class Bits(Reader):
+    """Gives what it is told, one thing a poll; an error is raised, for ever if it is the last."""
+
+    def __init__(self, things: list[Any]) -> None:
+        self._things = things
+
+    def poll(self, limit: int) -> Any:
+        thing = self._things.pop(0) if len(self._things) > 1 else self._things[0]
+        if isinstance(thing, Exception):
+            raise thing
+        return thing
+
+    def position(self) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class Given(Source):
+    things: Any = ()
+
+    def open(self, partition: str, position: Any) -> Reader:
+        return Bits(list(self.things))
+
+
+def bit(i: int, **more: Any) -> Messages:
+    return Messages([payload(i)], [i], **more)
+
+
+END = EndOfStream("over")
+BATCH = Batch.of([{"device": "a", "time": 0, "t": 1.0}], ["t"])
+DEAD = DeadLetter(b"?", "endless", "given", "0", 3)
+
+
+@pytest.mark.parametrize(
+    ("things", "sizes"),
+    [
+        ([bit(0), bit(1), bit(2), None], [3]),
+        ([bit(0), None, bit(1), END], [1]),
+        ([bit(0), bit(1, arrived=7), bit(2, arrived=7), bit(3, arrived=8), None], [1, 2, 1]),
+        ([bit(0), bit(1, header=b"t"), None], [1, 1]),
+        ([bit(0, fields={"x": ["1"]}), bit(1, fields={"x": ["2"]}), bit(2), None], [2, 1]),
+        ([bit(0), bit(1, ids=[b"1"]), bit(2, ids=[b"2"]), None], [1, 1, 1]),
+        ([bit(0), BATCH, BATCH, DEAD, bit(1), bit(2), None], [1, 1, 1, 1, 2]),
+        ([None], []),
+    ],
+)
+def test_what_is_there_comes_at_once_and_what_is_alike_together(
+    things: list[Any], sizes: list[int]
+) -> None:
+    assert [parcel.received for parcel in intake(Given(things=things)).poll()] == sizes
+
+
+@pytest.mark.parametrize("error", [END, Backoff(3.0), NotConnected("gone")])
+def test_what_is_there_comes_before_an_error(error: ConnectorError) -> None:
+    open_ = intake(Given(things=[bit(0), bit(1), error, bit(2), None]))
+    assert [parcel.received for parcel in open_.poll()] == [2]
+    with pytest.raises(type(error)):
+        open_.poll()
+    assert [parcel.received for parcel in open_.poll()] == [1]
+
+
+def test_a_slow_reader_is_not_asked_for_more() -> None:
+    clock = ManualClock()
+
+    class Slow(Bits):
+        def poll(self, limit: int) -> Any:
+            clock.sleep(0.0011)
+            return super().poll(limit)
+
+    open_ = Intake(Given(), FLOW.schema, "0", None, clock)
+    open_.reader = Slow([bit(0), bit(1), bit(2), bit(3), None])
+    assert [parcel.received for parcel in open_.poll()] == [3]
+    assert [parcel.received for parcel in open_.poll()] == [1]
 
 
 class Script(Reader):
