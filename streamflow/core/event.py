@@ -51,6 +51,7 @@ class Event(NamedTuple):
         return own | dict(self.fields) | own  # whatever the fields are called
 
 
+@lru_cache(maxsize=4096)  # an episode's closing has the id of its opening
 def event_id(flow: str, step: str, device: str, time: int) -> str:
     """96 bits of BLAKE2b over flow, step, device and opening event time, as 24 hex digits.
 
@@ -61,6 +62,7 @@ def event_id(flow: str, step: str, device: str, time: int) -> str:
     return blake2b(text.encode(), digest_size=12).hexdigest()
 
 
+@lru_cache(maxsize=4096)
 def iso(time: int) -> str:
     """An event time in ISO 8601, UTC, to the digit that matters.
 

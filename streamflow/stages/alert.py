@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, Self
 
 import numpy as np
 
-from streamflow.core.batch import Batch
+from streamflow.core.batch import Batch, Rows, Words
 from streamflow.core.duration import duration
 from streamflow.core.event import Event, iso
 from streamflow.core.expr import Expr, parse
@@ -18,7 +19,7 @@ from streamflow.core.memory import Field, Memory
 from streamflow.core.schema import Schema
 from streamflow.core.stage import Stage
 from streamflow.core.state import State
-from streamflow.stages.episode import CLOSED, follow
+from streamflow.stages.episode import CLOSED, Turns, follow
 
 _THRESHOLD = re.compile(r"(\w+)\s*(>=?|<=?)\s*(-?[\d.]+(?:[eE][+-]?\d+)?)")
 
@@ -118,13 +119,8 @@ class Alert(Stage):
         peak_of = self._peak_of(batch)
         values = batch[peak_of] if peak_of else np.full(len(batch), np.nan)
         turns = follow(state, batch, holds, ends, values, self._after, self._hold, alert)
-        raised = [
-            (i, self._opened(batch, state, i, int(turns.since[i]))) for i in turns.opened.tolist()
-        ]
-        for i in turns.closed.tolist():
-            seen = (int(turns.start[i]), int(turns.readings[i]), float(turns.peak[i]))
-            raised.append((i, self._closed(batch, state, i, peak_of, *seen)))
-        raised.sort(key=lambda pair: pair[0])
+        raised = [*self._opened(batch, state, turns), *self._closed(batch, state, turns, peak_of)]
+        raised.sort(key=itemgetter(0))
         return batch.with_columns({column: alert}), [event for _, event in raised]
 
     @cached_property
@@ -138,34 +134,37 @@ class Alert(Stage):
     def _peak_of(self, batch: Batch) -> str | None:
         return next((name for name in self._when.names if name in batch.columns), None)
 
-    def _opened(self, batch: Batch, state: State, i: int, since: int) -> Event:
-        columns = {name: _plain(batch, name, i) for name in self._when.names}
-        own = {"status": "opened", "when": self.when, "since": iso(since)}
-        fields = own | columns | own  # whatever the columns are called
-        return state.event("alert", int(batch.device[i]), int(batch.time[i]), fields)
+    def _opened(self, batch: Batch, state: State, turns: Turns) -> Iterator[tuple[int, Event]]:
+        at = turns.opened
+        # What the event itself says counts, whatever the columns are called.
+        names = [name for name in self._when.names if name not in ("status", "when", "since")]
+        columns = {name: _plain(batch, name, at) for name in names}
+        places = zip(at.tolist(), batch.device[at].tolist(), batch.time[at].tolist(), strict=True)
+        began = turns.since[at].tolist()
+        for n, ((i, row, time), since) in enumerate(zip(places, began, strict=True)):
+            fields = {"status": "opened", "when": self.when, "since": iso(since)}
+            fields |= {name: values[n] for name, values in columns.items()}
+            yield i, state.event("alert", row, time, fields)
 
     def _closed(
-        self,
-        batch: Batch,
-        state: State,
-        i: int,
-        peak_of: str | None,
-        opened: int,
-        readings: int,
-        peak: float,
-    ) -> Event:
-        time = int(batch.time[i])
-        fields: dict[str, Any] = {"status": "closed", "when": self.when, "opened": iso(opened)}
-        fields |= {"seconds": (time - opened) / 1e9, "readings": readings}
-        if not np.isnan(peak):
-            fields[f"peak_{peak_of}"] = peak
-        return state.event("alert", int(batch.device[i]), time, fields, opened=opened)
+        self, batch: Batch, state: State, turns: Turns, peak_of: str | None
+    ) -> Iterator[tuple[int, Event]]:
+        at = turns.closed
+        places = zip(at.tolist(), batch.device[at].tolist(), batch.time[at].tolist(), strict=True)
+        seen = (turns.start[at].tolist(), turns.readings[at].tolist(), turns.peak[at].tolist())
+        for (i, row, time), opened, readings, peak in zip(places, *seen, strict=True):
+            fields: dict[str, Any] = {"status": "closed", "when": self.when, "opened": iso(opened)}
+            fields["seconds"], fields["readings"] = (time - opened) / 1e9, readings
+            if peak == peak:
+                fields[f"peak_{peak_of}"] = peak
+            yield i, state.event("alert", row, time, fields, opened=opened)
 
 
-def _plain(batch: Batch, name: str, i: int) -> float | str | None:
+def _plain(batch: Batch, name: str, at: Rows) -> list[Any]:
+    """The values of some readings as JSON has them."""
     if name == "device":
-        return batch.name(i)
+        return [batch.devices[code] for code in batch.device[at].tolist()]
     if name in batch.tags:
-        return batch.tags[name].at(i)
-    value = float(batch[name][i])
-    return None if np.isnan(value) else value
+        tag = batch.tags[name]
+        return Words(tag.codes[at], tag.vocabulary).list()
+    return [value if value == value else None for value in batch[name][at].tolist()]
