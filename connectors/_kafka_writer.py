@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as Record
 from streamflow_connectors._flat import Items, flat
 from streamflow_connectors._kafka_client import Ear
-from streamflow_connectors._kafka_scout import LOG, kafka_error
+from streamflow_connectors._kafka_scout import LOG, client, kafka_error
 
 from streamflow import Position, SystemClock, Writer
 from streamflow.errors import ConnectorError
@@ -36,18 +36,17 @@ class TopicWriter(Writer):
         self._ear = Ear()
         self._lost = self._size = 0
         self._why: KafkaError | None = None
-        self._producer = Producer(
-            {
-                **sink.cluster.properties(sink.place),
-                **DEFAULTS,
-                **sink.cluster.config,
-                "compression.type": sink.compression,
-                "enable.idempotence": True,
-                "acks": "all",
-                "delivery.report.only.error": True,
-                "error_cb": self._ear,
-            }
-        )
+        config = {
+            **sink.cluster.properties(sink.place),
+            **DEFAULTS,
+            **sink.cluster.config,
+            "compression.type": sink.compression,
+            "enable.idempotence": True,
+            "acks": "all",
+            "delivery.report.only.error": True,
+            "error_cb": self._ear,
+        }
+        self._producer: Producer = client(Producer, sink.place, config)
 
     def write(self, items: Items) -> None:
         key = "id" if self._sink.of in ("alerts", "events") else "device"
