@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from streamflow_connectors._secrets import secret
+from streamflow_connectors._secret import read_secret
 
 from streamflow.errors import FlowError
 
@@ -28,9 +28,11 @@ WRITER_OWNED = ("acks", "request.required.acks", "enable.idempotence", "delivery
 """Those of a sink."""
 PATIENCE = 10.0
 """Seconds that a server has to answer a question."""
+SOON = 2.0
+"""Seconds after which one that cannot be reached is not waited for."""
 _SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{1,5}")
 _SECRET = re.compile(r"password|secret|jaas|token|\bpem\b")
-_AWAY = (
+AWAY = (
     "_ALL_BROKERS_DOWN",
     "_MSG_TIMED_OUT",
     "_TIMED_OUT",
@@ -57,34 +59,34 @@ class Servers:
     ----------
     addresses
         host:port of one or more brokers, with commas between.
-    user, password_env, password_file, mechanism
-        Log in with SASL. The password is in an environment variable or in the first line of a
-        file. The mechanism is "SCRAM-SHA-512", "SCRAM-SHA-256" or "PLAIN".
+    user, password, mechanism
+        Log in with SASL. `password` says where the password is: "env:VARIABLE" or "file:PATH".
+        The mechanism is "SCRAM-SHA-512", "SCRAM-SHA-256" or "PLAIN".
     tls
         Encrypt. Servers are checked against the authorities that the system trusts.
     ca
         A file with the authorities to trust in their place; says `tls`, too.
-    certificate, key, key_password_env
-        Files with a certificate of one's own and its key, where servers ask for one.
+    cert, key, key_password
+        Files with a certificate of one's own and its key, where servers ask for one; and where
+        the password of that key is.
     config
         Other properties of librdkafka, by their names there.
 
     Examples
     --------
-    >>> Servers("kafka-1:9093,kafka-2:9093", user="plant", password_env="KAFKA_PASSWORD", tls=True)
+    >>> Servers("kafka-1:9093,kafka-2:9093", user="plant", password="env:KAFKA_PASSWORD")
     Servers('kafka-1:9093,kafka-2:9093', user='plant')
     """
 
     addresses: str
     user: str = field(default="", kw_only=True)
-    password_env: str = field(default="", kw_only=True)
-    password_file: str | Path | None = field(default=None, kw_only=True)
+    password: str = field(default="", kw_only=True)
     mechanism: str = field(default="SCRAM-SHA-512", kw_only=True)
     tls: bool = field(default=False, kw_only=True)
     ca: str | Path | None = field(default=None, kw_only=True)
-    certificate: str | Path | None = field(default=None, kw_only=True)
+    cert: str | Path | None = field(default=None, kw_only=True)
     key: str | Path | None = field(default=None, kw_only=True)
-    key_password_env: str = field(default="", kw_only=True)
+    key_password: str = field(default="", kw_only=True)
     config: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     def __repr__(self) -> str:
@@ -104,24 +106,21 @@ class Servers:
             raise FlowError(
                 f'{place}: servers= holds something that is not host:port, as in "kafka-1:9092" or '
                 f'"kafka-1:9092,kafka-2:9092"; who logs in is said with Servers(..., user=, '
-                f"password_env=)"
+                f"password=)"
             )
-        if self.user and not (self.password_env or self.password_file):
-            raise FlowError(
-                f"{place}: user={self.user!r} has no password; name the environment variable or "
-                f"the file that holds it: password_env= or password_file="
-            )
+        if bool(self.user) != bool(self.password):
+            raise FlowError(f"{place}: user= and password= belong together; one is missing")
         for name in self.config:
             if _SECRET.search(name):
                 raise FlowError(
-                    f"{place}: config= holds {name!r}, which is a secret; use password_env=, "
-                    f"password_file= or key_password_env="
+                    f"{place}: config= holds {name!r}, which is a secret; use password= "
+                    f"or key_password="
                 )
             if name in owned:
                 raise FlowError(
                     f"{place}: config= holds {name!r}, which the promise rests on; leave it out"
                 )
-        for name in ("ca", "certificate", "key"):
+        for name in ("ca", "cert", "key"):
             file = getattr(self, name)
             if file and not Path(file).is_file():
                 raise FlowError(f"{place}: {name}={str(file)!r}: there is no such file")
@@ -136,23 +135,23 @@ class Servers:
             "reconnect.backoff.max.ms": 2000,
             "socket.keepalive.enable": True,
         }
-        tls = self.tls or self.ca is not None or self.certificate is not None
+        tls = self.tls or self.ca is not None or self.cert is not None
         if tls or self.user:
             given["security.protocol"] = ("SASL_" if self.user else "") + (
                 "SSL" if tls else "PLAINTEXT"
             )
         if self.user:
-            password = secret(place, "password", self.password_env, self.password_file)
+            password = read_secret(place, "password", self.password)
             given |= {"sasl.mechanism": self.mechanism, "sasl.username": self.user}
             given["sasl.password"] = password
         files = {
             "ssl.ca.location": self.ca,
-            "ssl.certificate.location": self.certificate,
+            "ssl.certificate.location": self.cert,
             "ssl.key.location": self.key,
         }
         given |= {name: str(file) for name, file in files.items() if file}
-        if self.key_password_env:
-            given["ssl.key.password"] = secret(place, "key_password", self.key_password_env, None)
+        if self.key_password:
+            given["ssl.key.password"] = read_secret(place, "key_password", self.key_password)
         return given
 
     def sentence(self, error: KafkaError, topic: str, *, reading: bool) -> str:
@@ -161,11 +160,11 @@ class Servers:
         if code in ("_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED"):
             return (
                 f"{self.shown} refuses the login of {who}: check user=, mechanism= "
-                f"({self.mechanism}) and what password_env= or password_file= holds"
+                f"({self.mechanism}) and the secret that password= names"
             )
         if code == "_SSL":
             return (
-                f"no TLS with {self.shown}: {_brief(error)}; check ca=, certificate= and key=, "
+                f"no TLS with {self.shown}: {_brief(error)}; check ca=, cert= and key=, "
                 f"and that the port speaks TLS"
             )
         if code in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"):
@@ -180,7 +179,7 @@ class Servers:
             return f"{who} may not produce idempotently: grant it IDEMPOTENT_WRITE on the cluster"
         if code == "GROUP_AUTHORIZATION_FAILED":
             return f"{who} may not commit offsets for its group: grant it READ on the group"
-        if code in _AWAY:
+        if code in AWAY:
             return (
                 f"no answer from {self.shown} ({_brief(error)}): check servers=, and that Kafka "
                 f"runs there"
@@ -218,7 +217,7 @@ class Ear:
 
     def cause(self, error: KafkaError) -> KafkaError:
         """What was heard, where the answer itself only says that there was none."""
-        return self.heard if self.heard is not None and error.name() in _AWAY else error
+        return self.heard if self.heard is not None and error.name() in AWAY else error
 
 
 def _brief(error: KafkaError) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
 from streamflow_connectors._kafka_client import Ear, start_at
-from streamflow_connectors._kafka_scout import LOG, Desk, Orders, Scout, kafka_error
+from streamflow_connectors._kafka_scout import LOG, Desk, Orders, Scout, client, kafka_error
 
 from streamflow import Messages, Position, Reader, SystemClock
 from streamflow.errors import ConnectorError, FlowError
@@ -45,22 +45,21 @@ class TopicReader(Reader):
             offsets={int(n): at for n, at in saved["offsets"].items()},
             fresh=self._position is None,
         )
-        self._next: dict[int, int] = dict(orders.offsets)
+        self._next = orders.offsets
         self._ear = Ear()
         cluster = source.cluster
-        self._consumer = Consumer(
-            {
-                **cluster.properties(source.place),
-                **DEFAULTS,
-                **cluster.config,
-                "group.id": source.group or "streamflow",
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "auto.offset.reset": "error",
-                "error_cb": self._ear,
-                "on_commit": self._on_commit,
-            }
-        )
+        config = {
+            **cluster.properties(source.place),
+            **DEFAULTS,
+            **cluster.config,
+            "group.id": source.group or "streamflow",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "error_cb": self._ear,
+            "on_commit": self._on_commit,
+        }
+        self._consumer: Consumer = client(Consumer, source.place, config)
         desk = Desk(cluster, source.place, source.topic, reading=True)
         self._scout = Scout(desk, source.place, orders)
         self._durable: dict[int, int] = {}
@@ -146,7 +145,7 @@ class TopicReader(Reader):
         error, number = record.error(), record.partition()
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             self._consumer.incremental_unassign([TopicPartition(self._source.topic, number)])
-            self._scout.again(number, self._next[number])
+            self._scout.again(number)
         else:
             self._say(error)
 

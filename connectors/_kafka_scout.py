@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
-from streamflow_connectors._kafka_client import PATIENCE, REFUSED, Ear, Servers
+from streamflow_connectors._kafka_client import AWAY, PATIENCE, REFUSED, SOON, Ear, Servers
 
-from streamflow.errors import ConnectorError, NotConnected
+from streamflow import SystemClock
+from streamflow.errors import ConnectorError, FlowError, NotConnected
 
 LOG = logging.getLogger("streamflow.kafka")
 LOOK = 3.0
@@ -39,9 +40,9 @@ class Desk:
     def __init__(self, servers: Servers, place: str, topic: str, *, reading: bool) -> None:
         self._servers, self._place, self._topic = servers, place, topic
         self._reading = reading
-        self._ear = Ear()
+        self._ear, self._clock = Ear(), SystemClock()
         config = {**servers.properties(place), **_common(servers.config), "error_cb": self._ear}
-        self._admin = AdminClient(config)
+        self._admin: AdminClient = client(AdminClient, place, config)
 
     def describe(self, give_up: Callable[[], bool] = lambda: False) -> Topic:
         """The topic as it is now."""
@@ -60,10 +61,12 @@ class Desk:
         return {at.partition: self._answer(asked[at], give_up).offset for at in asked}
 
     def _answer(self, asked: Future[T], give_up: Callable[[], bool]) -> T:
+        began = self._clock.monotonic()
         while not asked.done():
             self._admin.poll(0.02)
-            heard = self._ear.heard
-            if give_up() or (heard is not None and heard.name() in REFUSED):
+            heard = self._ear.heard.name() if self._ear.heard else ""
+            tried = (self._clock.monotonic() - began) / 1e9
+            if give_up() or heard in REFUSED or (heard in AWAY and tried > SOON):
                 break
         try:
             told = asked.result(0)
@@ -77,6 +80,14 @@ class Desk:
     def _said(self, error: KafkaError) -> ConnectorError:
         text = f"{self._place}: {self._servers.sentence(error, self._topic, reading=self._reading)}"
         return ConnectorError(text) if error.name() in REFUSED else NotConnected(text)
+
+
+def client(kind: Callable[[dict[str, Any]], T], place: str, config: dict[str, Any]) -> T:
+    """A client; FlowError if what `config` says is not possible."""
+    try:
+        return kind(config)
+    except (KafkaException, ValueError, TypeError) as error:
+        raise FlowError(f"{place}: {kafka_error(error).str()}; correct config=") from None
 
 
 def kafka_error(error: BaseException) -> KafkaError:
@@ -106,7 +117,7 @@ class Orders:
     topic
         The id of the topic that `offsets` belong to; "" is not known.
     offsets
-        Where to go on: partition -> offset.
+        Where to go on: partition -> offset of the next message. The reader keeps it up to date.
     fresh
         Whether the topic has never been seen: later its new partitions are read from their start.
     """
@@ -131,16 +142,16 @@ class Scout:
         """The topic's id, and partition -> offset, for the reader to take."""
         self.failed: ConnectorError | None = None
         self._known: set[int] = set()
-        self._astray: deque[tuple[int, int]] = deque()
+        self._astray: deque[int] = deque()
         self._told = ""
         self._seen = False
         self._end, self._wake = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="streamflow-kafka", daemon=True)
         self._thread.start()
 
-    def again(self, partition: int, offset: int) -> None:
-        """Find out where to go on in a partition that does not hold this offset."""
-        self._astray.append((partition, offset))
+    def again(self, partition: int) -> None:
+        """Find out where to go on in a partition whose log does not hold the next offset."""
+        self._astray.append(partition)
         self._wake.set()
 
     def close(self) -> None:
@@ -150,13 +161,16 @@ class Scout:
         self._thread.join()
 
     def _run(self) -> None:
+        tries = 0
         while not self._end.is_set():
             wait = LOOK
+            tries += 1
             try:
                 self._look()
             except NotConnected as error:
-                self._warn(str(error), ". It goes on once there is one")
-                wait = 1.0
+                if tries > 1:  # once may be a partition that moves to another server
+                    self._warn(str(error), ". It goes on once there is one")
+                wait = min(0.2 * tries, 1.0)
             except ConnectorError as error:
                 if not self._seen or isinstance(error, Lost):
                     self.failed = error
@@ -165,7 +179,7 @@ class Scout:
             else:
                 if self._told:
                     LOG.warning("%s: connected", self._place)
-                self._told = ""
+                self._told, tries = "", 0
             self._wake.wait(wait)
             self._wake.clear()
 
@@ -182,16 +196,13 @@ class Scout:
         if anew:
             self._known.clear()
         while self._astray:
-            number, offset = self._astray.popleft()
-            orders.offsets[number] = offset
-            self._known.discard(number)
+            self._known.discard(self._astray.popleft())
         wanted = [n for n in topic.partitions if orders.mine(n) and n not in self._known]
         if wanted or not self._seen or anew:
             starts = self._starts(wanted, anew) if wanted else {}
             self.found.append((topic.id, starts))
             self._known.update(wanted)
         orders.topic, orders.fresh, self._seen = topic.id, False, True
-        orders.offsets.clear()
 
     def _starts(self, wanted: list[int], anew: bool) -> dict[int, int]:
         orders, quit_ = self._orders, self._end.is_set

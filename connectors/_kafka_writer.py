@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import orjson
@@ -9,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as Record
 from streamflow_connectors._flat import Items, flat
 from streamflow_connectors._kafka_client import Ear
-from streamflow_connectors._kafka_scout import LOG, kafka_error
+from streamflow_connectors._kafka_scout import LOG, client, kafka_error
 
 from streamflow import Position, SystemClock, Writer
 from streamflow.errors import ConnectorError
@@ -36,25 +37,32 @@ class TopicWriter(Writer):
         self._ear = Ear()
         self._lost = self._size = 0
         self._why: KafkaError | None = None
-        self._producer = Producer(
-            {
-                **sink.cluster.properties(sink.place),
-                **DEFAULTS,
-                **sink.cluster.config,
-                "compression.type": sink.compression,
-                "enable.idempotence": True,
-                "acks": "all",
-                "delivery.report.only.error": True,
-                "error_cb": self._ear,
-            }
-        )
+        config = {
+            **sink.cluster.properties(sink.place),
+            **DEFAULTS,
+            **sink.cluster.config,
+            "compression.type": sink.compression,
+            "enable.idempotence": True,
+            "acks": "all",
+            "delivery.report.only.error": True,
+            "error_cb": self._ear,
+        }
+        self._producer: Producer = client(Producer, sink.place, config)
 
     def write(self, items: Items) -> None:
         key = "id" if self._sink.of in ("alerts", "events") else "device"
         for row in flat(items):
             self._produce(row.get(key), orjson.dumps(row))
-        self._producer.poll(0)
+        self._wait(self._producer.poll, 0)
         self._check()
+
+    def _wait(self, how: Callable[[float], int], seconds: float) -> int:
+        """Poll or flush; an error that a producer cannot recover from is one more not delivered."""
+        try:
+            return how(seconds)
+        except KafkaException as error:
+            self._fail(kafka_error(error), b"")
+            return 0
 
     def _produce(self, key: str | None, value: bytes) -> None:
         while True:
@@ -64,7 +72,7 @@ class TopicWriter(Writer):
                 )
                 return
             except BufferError:  # full: wait for room, or for the word that it cannot be delivered
-                self._producer.poll(0.1)
+                self._wait(self._producer.poll, 0.1)
                 self._check()
             except KafkaException as error:
                 self._fail(kafka_error(error), value)
@@ -75,7 +83,7 @@ class TopicWriter(Writer):
             self._fail(error, record.value() or b"")
 
     def _fail(self, error: KafkaError, value: bytes) -> None:
-        self._lost += 1
+        self._lost = max(self._lost + 1, len(self._producer))
         if self._why is None:
             self._why, self._size = error, len(value)
 
@@ -98,7 +106,7 @@ class TopicWriter(Writer):
 
     def snapshot(self) -> Position:
         began, told = self._clock.monotonic(), False
-        while self._producer.flush(0.2):
+        while self._wait(self._producer.flush, 0.2):
             self._check()
             if not told and self._clock.monotonic() - began > SLOW:
                 told = True

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal, TypedDict, Unpack
 
 from streamflow_connectors._kafka_client import READER_OWNED, WRITER_OWNED, Servers, start_at
 
-from streamflow import Format, Json, Position, Reader, Schema, Sink, Source, Writer
+from streamflow import Format, Json, Outlet, Position, Reader, Schema, Sink, Source, Writer
 from streamflow.errors import FlowError, suggest
 
 __all__ = ["KafkaSink", "KafkaTopic", "Servers", "publish", "topic"]
@@ -22,22 +22,38 @@ __all__ = ["KafkaSink", "KafkaTopic", "Servers", "publish", "topic"]
 COMPRESSIONS = ("none", "gzip", "snappy", "lz4", "zstd")
 
 
-def topic(topic: str, *, servers: str | Servers, **options: Any) -> KafkaTopic:
-    """A topic as a source. See `KafkaTopic` for the options.
+class Reading(TypedDict, total=False):
+    """The options of `KafkaTopic`."""
 
-    >>> topic("telemetry", servers="127.0.0.1:9092", group="plant").step
-    'kafka'
-    """
+    group: str
+    format: Format
+    key: str
+    headers: Sequence[str]
+    start: str
+    lost: Literal["stop", "earliest", "latest"]
+    connections: int
+    name: str
+
+
+class Writing(TypedDict, total=False):
+    """The options of `KafkaSink`."""
+
+    compression: str
+    where: str | None
+    deliver: Literal["now", "durable"]
+    name: str
+
+
+def topic(topic: str, *, servers: str | Servers, **options: Unpack[Reading]) -> KafkaTopic:
+    """A topic as a source. See `KafkaTopic`."""
     return KafkaTopic(topic, servers, **options)
 
 
-def publish(topic: str, *, servers: str | Servers, **options: Any) -> KafkaSink:
-    """A topic as a sink. See `KafkaSink` for the options.
-
-    >>> publish("alerts", servers="127.0.0.1:9092", of="alerts").step
-    'kafka_alerts'
-    """
-    return KafkaSink(topic, servers, **options)
+def publish(
+    topic: str, *, servers: str | Servers, of: Outlet, **options: Unpack[Writing]
+) -> KafkaSink:
+    """A topic as a sink. See `KafkaSink`."""
+    return KafkaSink(topic, servers, of=of, **options)
 
 
 @dataclass(frozen=True)
@@ -123,6 +139,26 @@ class KafkaTopic(Source):
                         f"time or a tag; {suggest(name, known)}"
                     )
 
+    @property
+    def caveats(self) -> Sequence[str]:
+        """What it takes for the alerts to be the same after a crash; `key` says that it is so."""
+        if self.key:
+            return ()
+        return (
+            "the readings of a device must be in one partition, which they are if the device is "
+            "the key of its messages; else let Reorder follow.",
+        )
+
+    def probe(self) -> str:
+        """Ask the servers for the topic."""
+        from streamflow_connectors._kafka_scout import Desk
+
+        found = Desk(self.cluster, self.place, self.topic, reading=True).describe()
+        return (
+            f"{self.cluster.shown} has the topic {self.topic!r}, partitions: "
+            f"{len(found.partitions)}"
+        )
+
     def partitions(self) -> Sequence[str]:
         """Its connections: connection k of n reads the partitions p with p % n == k."""
         return [str(n) for n in range(self.connections)]
@@ -186,6 +222,16 @@ class KafkaSink(Sink):
                 f"{self.place}: compression={self.compression!r}; "
                 f"{suggest(self.compression, COMPRESSIONS)}"
             )
+
+    def probe(self) -> str:
+        """Ask the servers for the topic."""
+        from streamflow_connectors._kafka_scout import Desk
+
+        found = Desk(self.cluster, self.place, self.topic, reading=False).describe()
+        return (
+            f"{self.cluster.shown} has the topic {self.topic!r}, partitions: "
+            f"{len(found.partitions)}"
+        )
 
     def open(self, resume: Position) -> Writer:
         """Nothing is taken back: what came after the last snapshot comes again."""

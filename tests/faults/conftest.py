@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -73,29 +72,3 @@ def observe(record_property: Callable[[str, object], None]) -> Observe:
         record_property("fault", json.dumps([fault, expected, observed]))
 
     return put
-
-
-@pytest.fixture
-def missing() -> Callable[[str], None]:
-    """Something a test needs is not there: CI fails, and elsewhere the test skips."""
-
-    def tell(what: str) -> None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"this test needs {what}")
-        pytest.skip(f"this test needs {what}")
-
-    return tell
-
-
-@pytest.fixture
-def need(missing: Callable[[str], None]) -> Callable[[str, str], str]:
-    """The path of a program that a test needs."""
-
-    def find(program: str, why: str) -> str:
-        path = shutil.which(program)
-        if path is None:
-            missing(f"{program}, {why}: sh tests/servers/install.sh")
-        assert path is not None
-        return path
-
-    return find
