@@ -138,6 +138,8 @@ class Drain(threading.Thread):
 
     def _next(self) -> tuple[list[Item], bool]:
         """What to bring now, and whether it is of the backlog."""
+        if self._down:
+            self._mark = self._queue.last
         if self._live_first:
             live = self._queue.oldest(_ITEMS, _BYTES, self._mark)
             if live:
@@ -159,8 +161,12 @@ class Drain(threading.Thread):
 
     def _bring(self, writer: Writer, items: Sequence[Item], backlog: bool) -> None:
         self.busy = frozenset(item.number for item in items)
-        for item in items:
+        for number, item in enumerate(items, start=1):
+            before = self.failures
             self._ask(writer.write, thaw(item.data))
+            if self.failures > before:
+                items = items[:number]  # the rest goes with the backlog
+                break
         position = self._ask(writer.snapshot)
         self._queue.done(items, position)
         self._waits.over()
