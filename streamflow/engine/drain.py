@@ -172,7 +172,6 @@ class Drain(threading.Thread):
         self._waits.over()
         if self._down:
             self._down = False
-            self._mark = self._queue.last
             log.info("sink %r goes on; %d wait", self._sink.step, self._queue.count)
         self.busy = frozenset()
         if backlog:
