@@ -77,7 +77,9 @@ class Index:
             room[: len(known.rows)] = known.rows
             known.rows = room
         rows = known.rows[batch.device]
-        missing = (rows < 0) | ~self._used[rows]
+        missing = rows < 0
+        if self._erased or self._free:
+            missing |= ~self._used[rows]
         if not missing.any():
             return rows, []
         codes = list(dict.fromkeys(batch.device[missing].tolist()))
