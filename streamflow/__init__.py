@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from streamflow.core.schema import Schema as Schema
     from streamflow.core.schema import Sensor as Sensor
     from streamflow.core.stage import Stage as Stage
+    from streamflow.engine.buffer import buffered as buffered
     from streamflow.flow.flow import Flow as Flow
     from streamflow.formats.arrow import Arrow as Arrow
     from streamflow.formats.csv import Csv as Csv
@@ -84,6 +85,7 @@ _HOME = {
     "ValueNovelty": "models.novelty",
     "Words": "core.batch",
     "Writer": "core.connect",
+    "buffered": "engine.buffer",
     "duration": "core.duration",
     "iso": "core.event",
     "records": "core.connect",

@@ -47,6 +47,7 @@ PUBLIC = [
     "ValueNovelty",
     "Words",
     "Writer",
+    "buffered",
     "duration",
     "iso",
     "records",

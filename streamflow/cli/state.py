@@ -214,6 +214,8 @@ def _erase(options: argparse.Namespace) -> None:
         print(f"  {done.held:,} readings held of them now count as rejected")
     if done.waiting:
         print(f"  {done.waiting:,} rows and events of them will not be delivered")
+    if done.letters:
+        print(f"  {done.letters:,} rejected readings of them are deleted")
     if done.blanked:
         print(f"  {done.blanked:,} dead letters that named them lost their text")
 

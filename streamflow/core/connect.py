@@ -60,7 +60,11 @@ class Messages:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A message that could not become a reading."""
+    """A message that could not become a reading.
+
+    `header`, `fields` and `arrived` are what `Messages` had for it: with them it can be decoded
+    again.
+    """
 
     payload: bytes
     reason: str
@@ -68,6 +72,9 @@ class DeadLetter:
     partition: str
     place: int | str
     byte: int | None = None
+    header: bytes = field(default=b"", compare=False, repr=False)
+    fields: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    arrived: int | None = field(default=None, compare=False, repr=False)
 
     def row(self) -> dict[str, Any]:
         """The dead letter as one flat dict."""
@@ -220,7 +227,12 @@ class Source(ABC):
 
 
 class Writer(ABC):
-    """An open partition of a sink."""
+    """An open partition of a sink.
+
+    Where the other side cannot be reached, `write` and `snapshot` raise NotConnected, or Backoff
+    if they know for how long: the same is asked of the same writer again, all of it. Meanwhile the
+    flow waits. Any other error ends the flow.
+    """
 
     @abstractmethod
     def write(self, items: Batch | Sequence[Event] | Sequence[DeadLetter]) -> None:
@@ -270,6 +282,11 @@ class Sink(ABC):
         """What it does after a crash: "once" (rolls back to its snapshot), "upsert" or "repeat"."""
         return "repeat"
 
+    @property
+    def rolls_back(self) -> bool:
+        """Whether `open` takes back what came after `resume`, so that it must be given again."""
+        return self.promise == "once"
+
     def check(self, schema: Schema) -> None:
         """Raise FlowError if it cannot be opened, before anything runs."""
 
@@ -279,7 +296,7 @@ class Sink(ABC):
 
     @abstractmethod
     def open(self, resume: Position) -> Writer:
-        """Start writing, behind `resume` if it is given."""
+        """Start writing, behind `resume` if it is given; NotConnected or Backoff: asked again."""
 
 
 def records(items: Batch | Iterable[Event] | Iterable[DeadLetter]) -> Iterator[Mapping[str, Any]]:

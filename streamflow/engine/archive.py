@@ -18,12 +18,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from streamflow.engine.letters import LETTERS, copy_letters
 from streamflow.engine.manifest import Manifest
 from streamflow.engine.statedir import MANIFEST, PROGRESS, RECOVERY, StateDir
 from streamflow.errors import StateError
 
 _SUMS = "SHA256SUMS"
-_MEMBER = re.compile(rf"{MANIFEST}|{PROGRESS}0\.json|{RECOVERY}/part-\d+\.sqlite3")
+_MEMBER = re.compile(rf"{MANIFEST}|{PROGRESS}0\.json|{RECOVERY}/part-\d+\.sqlite3|{LETTERS}")
 _CHUNK = 1 << 20
 
 
@@ -44,6 +45,8 @@ def export_state(folder: Path, file: Path) -> int:
             StateDir(copy).note_progress(state.durable())
             shutil.copy(folder / MANIFEST, copy)
             state.checked_store().copy(copy / RECOVERY)
+            # After the store: what it does not know yet is taken back at the next start.
+            copy_letters(folder, copy)
             with part.open("xb") as out:
                 _pack(copy, out)
                 os.fsync(out.fileno())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +13,11 @@ from streamflow.core.batch import Batch
 from streamflow.core.connect import DeadLetter
 from streamflow.core.event import Event
 from streamflow.engine.frozen import freeze, thaw
+from streamflow.engine.letterbox import ERASED, erase_devices, names
 from streamflow.engine.shardtree import unknown, without
 from streamflow.engine.statedir import SHARDS_STEP, StateDir
 
 Thawed = Batch | list[Event] | list[DeadLetter]
-ERASED = "[erased]"
-"""In place of a dead letter that names an erased device."""
 
 
 @dataclass
@@ -32,12 +30,15 @@ class Erasure:
         Readings that steps held back; they count as rejected, "erased".
     waiting
         Rows and events that waited for delivery.
+    letters
+        Rejected readings kept beside the state.
     blanked
-        Dead letters that waited for delivery and named one of the devices.
+        Dead letters, kept or waiting for delivery, that named one of the devices.
     """
 
     held: int = 0
     waiting: int = 0
+    letters: int = 0
     blanked: int = 0
 
 
@@ -66,12 +67,14 @@ def erase(folder: Path, devices: Sequence[str]) -> Erasure:
             elif isinstance(snap.value, list):  # a sink's; a source's is a dict
                 resume, waiting, number = snap.value
                 cleared = [_cleared(item, devices, erasure) for item in map(thaw, waiting)]
-                kept = [freeze(item) for item in cleared if len(item)]
-                values[snap.step, snap.key] = [resume, kept, number]
+                # One that is empty now keeps its place: a queue counts them.
+                values[snap.step, snap.key] = [resume, [freeze(i) for i in cleared], number]
         for device in devices:
             if device not in known:
                 raise unknown(folder, device, known)
         store.replace(values, {})
+        erasure.letters, blanked = erase_devices(folder, devices)
+        erasure.blanked += blanked
         return erasure
     finally:
         state.release()
@@ -90,16 +93,9 @@ def _cleared(item: Thawed, devices: Collection[str], erasure: Erasure) -> Thawed
             erasure.waiting += gone
             left += [] if gone else [thing]
         else:
-            named = _names(thing, devices)
+            told = "\n".join([thing.reason, *thing.fields.values()])
+            named = names(thing.payload + b"\n" + told.encode(), devices)
             erasure.blanked += named
-            left.append(replace(thing, payload=ERASED.encode(), reason=ERASED) if named else thing)
+            blank = replace(thing, payload=ERASED.encode(), reason=ERASED, fields={})
+            left.append(blank if named else thing)
     return left
-
-
-def _names(letter: DeadLetter, devices: Collection[str]) -> bool:
-    """Whether a dead letter names one of the devices: nobody knows whose it is."""
-    text = letter.payload + b"\n" + letter.reason.encode()
-    return any(
-        re.search(rb"(?<![\w-])" + re.escape(device.encode()) + rb"(?![\w-])", text)
-        for device in devices
-    )

@@ -9,6 +9,7 @@ from streamflow.core.batch import Batch
 from streamflow.core.connect import DeadLetter, Sink
 from streamflow.core.event import Event
 from streamflow.engine.frozen import freeze, thaw
+from streamflow.engine.patience import Patience
 
 COMMITTED: Final = "committed"
 """Sent to sinks that deliver late when a snapshot has become durable."""
@@ -25,21 +26,26 @@ class Delivery:
 
     Snapshots are numbered, so that what a run has handed out at its end is not handed out again
     by every later start: `delivered` is the number of the last snapshot whose items are out.
+
+    A writer that cannot take something now is asked again with `patience`.
     """
 
-    def __init__(self, sink: Sink, saved: Any, delivered: int = 0) -> None:
+    def __init__(
+        self, sink: Sink, saved: Any, delivered: int = 0, patience: Patience | None = None
+    ) -> None:
         self.late = sink.deliver == "durable"
         self.step = sink.step
         resume, waiting, number = saved or (None, [], 0)
         self.number: int = number
         # A sink that is cut back to its snapshot has lost what was handed out after it.
-        if self.number <= delivered and sink.promise != "once":
+        if self.number <= delivered and not sink.rolls_back:
             waiting = []
-        self.writer = sink.open(resume)
+        self._patience = patience or Patience(sink.step)
+        self.writer = self._patience.ask(sink.open, resume)
         self._waiting: list[Item] = []
         self._snapped: list[Item] = []
         for item in map(thaw, waiting):
-            self.writer.write(item)
+            self._give(item)
 
     def write(self, items: Sequence[Item]) -> None:
         """Take items of the present epoch."""
@@ -50,14 +56,15 @@ class Delivery:
             if self.late:
                 self._waiting.append(item)
             else:
-                self.writer.write(item)
+                self._give(item)
 
     def snapshot(self) -> Any:
         """Where the writer stands, and what waits."""
         self._settle()
         self._snapped, self._waiting = self._waiting, []
         self.number += 1
-        return [self.writer.snapshot(), [freeze(item) for item in self._snapped], self.number]
+        position = self._patience.ask(self.writer.snapshot)
+        return [position, [freeze(item) for item in self._snapped], self.number]
 
     def close(self, *, failed: bool = False) -> None:
         """Let go. Late items are written, unless the flow has failed: they may not be durable."""
@@ -74,4 +81,4 @@ class Delivery:
 
     def _give(self, item: Item) -> None:
         assert not isinstance(item, str)
-        self.writer.write(item)
+        self._patience.ask(self.writer.write, item)

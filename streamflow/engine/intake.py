@@ -108,7 +108,11 @@ class Intake:
         def lost(i: int, reason: str, byte: int | None = None) -> None:
             if i not in dead:
                 place = (self._source.step, self._partition, got.places[i])
-                dead[i] = DeadLetter(got.payloads[i], reason, *place, byte)
+                told = {
+                    k: word for k, words in got.fields.items() if (word := words[i]) is not None
+                }
+                again = (got.header, told, got.arrived)
+                dead[i] = DeadLetter(got.payloads[i], reason, *place, byte, *again)
 
         decoded = self._decoder.decode(got, lost)
         received = len(got.payloads)

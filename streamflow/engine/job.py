@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streamflow.core.clock import Clock, SystemClock
-from streamflow.core.connect import DeadLetter, Reader, Writer
+from streamflow.core.connect import DeadLetter, Reader, Sink, Writer
 from streamflow.engine.balance import Balance
 from streamflow.engine.delivery import Delivery
 from streamflow.engine.intake import Parcel
-from streamflow.engine.local import Progress
+from streamflow.engine.local import LAST, Progress
+from streamflow.engine.patience import Patience
 from streamflow.engine.plan import Plan
 from streamflow.engine.shard import Outcome, Shard
 from streamflow.engine.statedir import StateDir
@@ -52,7 +53,7 @@ class Job:
     on_failure: Callable[[StreamflowError], None] | None = None
     """Told why the flow cannot go on, before Bytewax says it in its own way."""
     clock: Clock = field(default_factory=SystemClock)
-    dead: list[DeadLetter] = field(default_factory=list)
+    dead: deque[DeadLetter] = field(default_factory=lambda: deque(maxlen=LAST))
     shards: list[Shard] = field(default_factory=list)
     stopping: bool = False
     last_commit: int | None = None
@@ -71,7 +72,13 @@ class Job:
     """How long each parcel took from poll to output, ns; emptied by who reads it."""
     connectors: dict[tuple[str, str], Reader | Writer] = field(default_factory=dict)
     """(step, partition) -> what is open here."""
+    alert_waits: deque[int] = field(default_factory=lambda: deque(maxlen=10_000))
+    """How long after it was polled each alert was raised, ns; emptied by who reads it."""
     readings: int = 0
+    patience: dict[str, Patience] = field(default_factory=dict)
+    """sink -> how it is asked, for the sinks of this process."""
+    sinks: dict[str, Delivery] = field(default_factory=dict)
+    """sink -> its delivery, once it is open."""
     late: list[Delivery] = field(default_factory=list)
     """Sinks that have been closed and still wait for their last epoch to be durable."""
     _workers: dict[int, int] = field(default_factory=dict)
@@ -87,6 +94,15 @@ class Job:
         """Where to open a partition."""
         chosen = self.positions.get(step, saved)
         return self.positions.get(f"{step}/{partition}", chosen)
+
+    def open_sink(self, sink: Sink, saved: Any) -> Delivery:
+        """Open a sink where its snapshot says, however long it takes."""
+        asked = Patience(sink.step, self.clock, lambda: self.stopping)
+        self.patience[sink.step] = asked
+        delivery = Delivery(sink, saved, self.delivered.get(sink.step, 0), asked)
+        self.sinks[sink.step] = delivery
+        self.connectors[sink.step, ""] = delivery.writer
+        return delivery
 
     def opened(self, shard: Shard) -> None:
         """A shard is at work in this thread of this process."""
@@ -109,7 +125,9 @@ class Job:
         with self._lock:
             if parcel and parcel.batch is not None:
                 self.readings += len(parcel.batch)
-                self.arrival_waits.append(self.clock.monotonic() - parcel.polled)
+                wait = self.clock.monotonic() - parcel.polled
+                self.arrival_waits.append(wait)
+                self.alert_waits += [wait for event in outcome.events if event.kind == "alert"]
             if self.captured is not None:
                 self.captured.add(outcome)
                 self.dead += parcel.dead if parcel else []

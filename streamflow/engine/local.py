@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from time import perf_counter
 
@@ -13,6 +14,8 @@ from streamflow.engine.result import Result
 from streamflow.engine.shard import Outcome, Shard
 from streamflow.errors import Backoff, EndOfStream, NotConnected
 
+LAST = 100_000
+"""So many dead letters are kept in memory, the last ones; all are counted."""
 Progress = Callable[[float | None, int], None]
 """Told the fraction read, if it is known, and the readings so far."""
 
@@ -27,7 +30,7 @@ def replay(
     """Run the stages of a plan over sources to their end, sinks closed; all results in memory."""
     clock = clock or SystemClock()
     shard = Shard(plan)
-    outcome, dead = Outcome(), list[DeadLetter]()
+    outcome, dead = Outcome(), deque[DeadLetter](maxlen=LAST)
     began = perf_counter()
     parts = [(source, part) for source in sources for part in source.partitions()]
     intakes = [Intake(source, plan.schema, part, None, clock) for source, part in parts]
@@ -57,7 +60,7 @@ def replay(
     finally:
         for intake in opened:
             intake.reader.close()
-    return Result.of(plan, [shard], outcome, dead, perf_counter() - began)
+    return Result.of(plan, [shard], outcome, list(dead), perf_counter() - began)
 
 
 def _fraction(intakes: list[Intake]) -> float | None:

@@ -12,6 +12,8 @@ from prometheus_client.registry import Collector
 
 from streamflow.core.stage import Stage
 from streamflow.core.state import State
+from streamflow.engine.aside import LettersWriter
+from streamflow.engine.buffer import BufferedWriter
 from streamflow.engine.job import Job
 from streamflow.engine.shard import Shard
 
@@ -127,7 +129,53 @@ COMMIT = Name(
     "Seconds from a snapshot until it is durable",
     whole=True,
 )
-NAMES: tuple[Name, ...] = (*COUNTED, CONNECTOR, EPOCHS, COMMIT_AGE, LAG, ARRIVAL, COMMIT)
+ALERT = Name(
+    "streamflow_arrival_to_alert_seconds",
+    "histogram",
+    "Seconds from the poll that brought its reading to an alert, each alert",
+    whole=True,
+)
+RETRIES = Name(
+    "streamflow_sink_retries",
+    "counter",
+    "Times a sink could not take something and was asked again",
+    ("sink",),
+    whole=True,
+)
+BUFFERED: dict[Name, Callable[[BufferedWriter], float]] = {
+    Name(
+        "streamflow_buffer_items", "gauge", "Rows and events that wait in a queue", ("sink",), True
+    ): lambda writer: writer.queue.count,
+    Name(
+        "streamflow_buffer_bytes", "gauge", "Bytes that wait in a queue", ("sink",), True
+    ): lambda writer: writer.queue.size,
+    Name(
+        "streamflow_buffer_dropped",
+        "counter",
+        "Rows and events that a full queue dropped",
+        ("sink",),
+        True,
+    ): lambda writer: writer.queue.dropped,
+}
+"""Of each buffered sink of the process."""
+KEPT: dict[Name, Callable[[LettersWriter], float]] = {
+    Name(
+        "streamflow_letters_bytes", "gauge", "Bytes of letters kept beside the state", whole=True
+    ): lambda writer: writer.letters.size,
+    Name(
+        "streamflow_letters_purged",
+        "counter",
+        "Letters that went because there were too many",
+        whole=True,
+    ): lambda writer: writer.letters.purged,
+}
+"""In the process that keeps the letters."""
+NAMES: tuple[Name, ...] = (
+    *COUNTED,
+    *(CONNECTOR, EPOCHS, COMMIT_AGE, LAG, ARRIVAL, ALERT, COMMIT, RETRIES),
+    *BUFFERED,
+    *KEPT,
+)
 
 
 class Metrics(Collector):
@@ -138,6 +186,7 @@ class Metrics(Collector):
         self._process = process
         self.registry = CollectorRegistry()
         self._arrival = self._histogram(ARRIVAL)
+        self._alert = self._histogram(ALERT)
         self._commit = self._histogram(COMMIT)
         self.registry.register(self)
 
@@ -155,6 +204,7 @@ class Metrics(Collector):
         """All metrics in Prometheus' text format."""
         for waits, histogram in (
             (self._job.arrival_waits, self._arrival),
+            (self._job.alert_waits, self._alert),
             (self._job.commit_waits, self._commit),
         ):
             while waits:
@@ -189,6 +239,27 @@ class Metrics(Collector):
         if newest:
             lag = (job.clock.now() - max(newest)) / 1e9
             yield _family(LAG, LAG.all_labels, {own: lag})
+        yield from self._sinks(own)
+
+    def _sinks(self, own: tuple[str, str]) -> Iterator[Metric]:
+        retries: dict[tuple[str, ...], float] = {
+            (*own, s): float(asked.failures) for s, asked in self._job.patience.items()
+        }
+        buffers: dict[tuple[str, ...], BufferedWriter] = {
+            (*own, step): delivery.writer
+            for step, delivery in self._job.sinks.items()
+            if isinstance(delivery.writer, BufferedWriter)
+        }
+        for key, writer in buffers.items():
+            retries[key] += writer.drain.failures
+        yield _family(RETRIES, RETRIES.all_labels, retries)
+        for name, read in BUFFERED.items():
+            values = {key: read(writer) for key, writer in buffers.items()}
+            yield _family(name, name.all_labels, values)
+        for delivery in self._job.sinks.values():
+            if isinstance(delivery.writer, LettersWriter):
+                for kept, told in KEPT.items():
+                    yield _family(kept, kept.all_labels, {own: told(delivery.writer)})
 
 
 def _family(name: Name, labels: tuple[str, ...], totals: dict[tuple[str, ...], float]) -> Metric:

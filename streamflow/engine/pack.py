@@ -59,7 +59,7 @@ def unpack(data: bytes) -> Any:
 
     Its arrays are read-only views of `data`: copy what is to outlive it or to change.
     """
-    if data[:4] != _MAGIC or crc32(memoryview(data)[8:]).to_bytes(4, "little") != data[4:8]:
+    if not intact(data):
         raise StateError("a snapshot is damaged: its checksum does not fit")
     size = int.from_bytes(data[8:_HEAD], "little")
     arrays = memoryview(data)[_HEAD + size + _gap(size) :]
@@ -74,6 +74,11 @@ def unpack(data: bytes) -> Any:
 
     tree = memoryview(data)[_HEAD : _HEAD + size]
     return msgspec.msgpack.Decoder(ext_hook=decode, strict=False).decode(tree)
+
+
+def intact(data: bytes) -> bool:
+    """Whether these are bytes that `pack` gave."""
+    return data[:4] == _MAGIC and crc32(memoryview(data)[8:]).to_bytes(4, "little") == data[4:8]
 
 
 def _gap(size: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from streamflow.core.connect import OUTLETS, Sink, Source
+from streamflow.core.connect import OUTLETS, Outlet, Sink, Source
 from streamflow.core.expr import Expr, parse
 from streamflow.core.schema import Schema
 from streamflow.core.stage import Stage
@@ -16,10 +16,15 @@ Part = Source | Stage | Sink
 
 @dataclass(frozen=True)
 class Tap:
-    """A sink at its place in the flow."""
+    """A sink at its place in the flow; `also` is what it takes beside its own outlet."""
 
     sink: Sink
     where: Expr | None
+    also: tuple[Outlet, ...] = ()
+
+    def takes(self, outlet: Outlet) -> bool:
+        """Whether it is given what comes out there."""
+        return outlet == self.sink.of or outlet in self.also
 
 
 @dataclass(frozen=True)

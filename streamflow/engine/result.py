@@ -32,7 +32,7 @@ class Result:
     rejected
         The readings set aside, as dicts, with `step` and `reason`.
     dead_letters
-        The messages that could not become a reading.
+        The messages that could not become a reading; of very many the last 100,000.
     balance
         What came in, what went out.
     seconds

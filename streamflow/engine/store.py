@@ -109,25 +109,25 @@ class Store:
         with ExitStack() as opened:
             return _resume_epoch(self._open(opened))
 
-    def snaps(self) -> Iterator[Snap]:
-        """What a restart would go on from: the newest snapshot of each step and key."""
+    def snaps(self, step: str | None = None) -> Iterator[Snap]:
+        """What a restart would go on from: the newest snapshot of each key, of a step or of all."""
         newest: dict[tuple[str, str], tuple[int, str, bytes | None]] = {}
         with self._moment() as files:
             before = _resume_epoch(files)
             for file in files:
                 rows = file.execute(
                     "select step_id, state_key, snap_epoch, created_at, ser_change from snaps "
-                    "where snap_epoch < ? order by snap_epoch",
-                    (before,),
+                    "where snap_epoch < ? and (? is null or step_id = ?) order by snap_epoch",
+                    (before, step, f"{self._prefix}{step}"),
                 )
-                for step, key, epoch, written, value in rows:
-                    if (step, key) not in newest or newest[step, key][0] <= epoch:
-                        newest[step, key] = (epoch, written, value)
-        for (step, key), (epoch, written, value) in sorted(newest.items()):
+                for name, key, epoch, written, value in rows:
+                    if (name, key) not in newest or newest[name, key][0] <= epoch:
+                        newest[name, key] = (epoch, written, value)
+        for (name, key), (epoch, written, value) in sorted(newest.items()):
             if value is not None:
                 at = int(datetime.fromisoformat(f"{written}+00:00").timestamp()) * 10**9
-                name, tree = step.removeprefix(self._prefix), unpack(from_plain(value))
-                yield Snap(name, key, epoch, at, tree)
+                tree = unpack(from_plain(value))
+                yield Snap(name.removeprefix(self._prefix), key, epoch, at, tree)
 
     def copy(self, folder: Path) -> None:
         """Copy the store as it is at one moment to a folder, while a flow may be writing to it."""

@@ -12,9 +12,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from streamflow.engine.aside import equipped
 from streamflow.engine.balance import Balance
 from streamflow.engine.health import serve
 from streamflow.engine.job import Job
+from streamflow.engine.letterbox import settle
 from streamflow.engine.plan import Plan
 from streamflow.engine.statedir import StateDir
 from streamflow.engine.wax import Place, execute, make_store
@@ -36,6 +38,7 @@ def open_state(
     state.acquire()
     try:
         state.prepare(plan, make_store, forget, rename)
+        settle(state)
     except BaseException:
         state.release()
         raise
@@ -68,6 +71,7 @@ def supervise(
     """
     if job.state:
         job.delivered |= job.state.delivered()
+    job.plan = equipped(job.plan, job.state)
     with ExitStack() as around:
         around.enter_context(_signals(job))
         number = place.process if place else 0

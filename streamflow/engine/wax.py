@@ -93,7 +93,7 @@ def replay(
     job = Job(closed, progress=progress, captured=captured)
     began = perf_counter()
     execute(job, workers=workers)
-    return Result.of(plan, job.shards, captured, job.dead, perf_counter() - began)
+    return Result.of(plan, job.shards, captured, list(job.dead), perf_counter() - began)
 
 
 def _cause(error: BaseException | None) -> StreamflowError | None:
@@ -277,7 +277,7 @@ class _ShardLogic(StatefulBatchLogic[Parcel, tuple[int, Item], Any]):
             self._live |= parcel.live
             out += self._address(outcome)
             if parcel.dead:
-                out += [(n, parcel.dead) for n, t in self._taps() if t.sink.of == "dead_letters"]
+                out += [(n, parcel.dead) for n, t in self._taps() if t.takes("dead_letters")]
             self._job.handled(outcome, parcel)
         return out, StatefulBatchLogic.RETAIN
 
@@ -312,10 +312,10 @@ class _ShardLogic(StatefulBatchLogic[Parcel, tuple[int, Item], Any]):
         out: list[tuple[int, Item]] = []
         for number, tap in self._taps():
             of = tap.sink.of
+            if tap.takes("rejected"):
+                out += [(number, batch) for batch in outcome.rejected]
             if of == "rows":
                 out += [(number, batch) for at, batch in outcome.tapped if at is tap]
-            elif of == "rejected":
-                out += [(number, batch) for batch in outcome.rejected]
             elif of in ("alerts", "events"):
                 events = [e for e in outcome.events if of == "events" or e.kind == "alert"]
                 if events:
@@ -339,11 +339,8 @@ class _Sink(FixedPartitionedSink[Item, Any]):
     def build_part(self, step_id: str, for_part: str, resume_state: Any) -> _Writer:
         if self._tap is None:
             return _Writer(self._job, None)
-        delivered = self._job.delivered.get(self._tap.sink.step, 0)
         saved = unpack(resume_state) if resume_state else None
-        delivery = Delivery(self._tap.sink, saved, delivered)
-        self._job.connectors[self._tap.sink.step, ""] = delivery.writer
-        return _Writer(self._job, delivery)
+        return _Writer(self._job, self._job.open_sink(self._tap.sink, saved))
 
 
 class _Writer(StatefulSinkPartition[Item, Any]):

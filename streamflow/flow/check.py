@@ -72,7 +72,12 @@ def check(flow: Flow, state: Path | None = None, *, connect: bool = False) -> Re
         ready = flow.plan()
     except FlowError as error:
         return Report([Finding("error", flow.name, str(error))], [], {})
-    findings = [*_openable(ready, connect), *_unused(ready), *_outlets(ready), *_stages(ready)]
+    findings = [
+        *_openable(ready, connect),
+        *_unused(ready),
+        *_outlets(ready, state),
+        *_stages(ready),
+    ]
     if state is not None:
         findings += _state(ready, state)
     sizes = {stage.step: stage.bytes_per_device for stage in ready.stages}
@@ -112,16 +117,16 @@ def _unused(ready: Plan) -> Iterator[Finding]:
             yield Finding("warning", ready.name, f"sensor {sensor!r} is never used by any stage")
 
 
-def _outlets(ready: Plan) -> Iterator[Finding]:
+def _outlets(ready: Plan, state: Path | None) -> Iterator[Finding]:
     taken = {tap.sink.of for tap in ready.taps}
     if not taken:
         yield Finding("warning", ready.name, "no sink: what the flow finds goes nowhere")
     elif any(isinstance(s, Alert) for s in ready.stages) and not taken & {"alerts", "events"}:
         yield Finding("warning", ready.name, 'no sink takes the alerts; add one with of="alerts"')
     for outlet in ("rejected", "dead_letters"):
-        if outlet not in taken:
+        if outlet not in taken and state is None:
             what = outlet.replace("_", " ")
-            text = f'{what} are counted, not kept; to keep them add a sink with of="{outlet}"'
+            text = f'{what} are counted, not kept, but with --state; or add a sink of="{outlet}"'
             yield Finding("info", ready.name, text)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamflow.testing.collect import Collect as Collect
+    from streamflow.testing.flaky import Flaky as Flaky
     from streamflow.testing.law5 import compiled_equals_river as compiled_equals_river
     from streamflow.testing.laws import batching_is_invisible as batching_is_invisible
     from streamflow.testing.laws import check_laws as check_laws
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Collect": "collect",
+    "Flaky": "flaky",
     "Stream": "streams",
     "Tick": "streams",
     "batching_is_invisible": "laws",

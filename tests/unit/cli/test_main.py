@@ -107,7 +107,7 @@ def test_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         main(["--help"])
     told = capsys.readouterr().out
-    assert all(f"    {command.NAME} " in told for command in COMMANDS)
+    assert all(f"    {command.NAME}" in told for command in COMMANDS)
     assert "exit codes: 0 done, 1 it ran and failed, 2 nothing has run" in told
 
 

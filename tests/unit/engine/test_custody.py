@@ -188,10 +188,11 @@ def test_erasing_reaches_what_waits_for_delivery(tmp_path: Path) -> None:
     done = erase(path, ["a", "pump-1"])
     assert (done.held, done.waiting, done.blanked) == (2, 4, 2)
     values = stored(path)
-    resume, (left,), number = values["rows", "0"]
-    assert (resume, number) == (11, 5)
+    resume, (left, empty), number = values["rows", "0"]
+    assert (resume, len(thaw(empty)), number) == (11, 0, 5)
     assert list(thaw(left).rows()) == list(rows(("a", 0.0), ("b", 2.0)).rows())[1:]
-    (left,) = values["alerts", "0"][1]
+    left, empty = values["alerts", "0"][1]
+    assert thaw(empty) == []
     assert thaw(left) == events[1:]
     (left,) = values["letters", "0"][1]
     blank = DeadLetter(ERASED.encode(), ERASED, "csv", "0", 7)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from streamflow import Alert, Flow, Validate
+from streamflow import Alert, Event, Flow, Validate, buffered
 from streamflow.core.clock import ManualClock
 from streamflow.engine.health import readiness, serve
 from streamflow.engine.intake import Parcel
@@ -19,6 +19,7 @@ from streamflow.engine.rows import Rows
 from streamflow.engine.shard import Shard
 from streamflow.engine.statedir import StateDir
 from streamflow.errors import FlowError
+from streamflow.testing import Collect, Flaky
 
 SECOND = 10**9
 FLOW = Flow("plant", sensors=["t"]) | Rows([]) | Validate({"t": (0, 10)}) | Alert("t > 5")
@@ -110,3 +111,28 @@ def test_processes_of_one_host_take_ports_side_by_side() -> None:
         pass
     with serve(job, "127.0.0.1", free) as first, serve(job, "127.0.0.1", free, 1) as second:
         assert (first, second) == (free, free + 1)
+
+
+def test_alerts_are_timed_one_by_one() -> None:
+    rows = [{"device": d, "time": SECOND, "t": 6} for d in "abc"]
+    text = Metrics(job_with(rows)).text().decode()
+    counted = 'streamflow_arrival_to_alert_seconds_bucket{flow="plant",le="0.02",process="0"} 3.0'
+    assert counted in text
+
+
+def test_sinks_tell_what_waits_and_how_often_they_were_asked(tmp_path: Path) -> None:
+    down = tmp_path / "down"
+    job = job_with([{"device": "a", "time": 0, "t": 1}])
+    far = Flaky(Collect(of="alerts", name="far"), down, wait=0.01)
+    delivery = job.open_sink(buffered(far, tmp_path / "queue"), None)
+    down.touch()
+    delivery.write([[Event("id", "alert", "alert", "a", 0)]])
+    metrics = Metrics(job)
+    while 'streamflow_sink_retries_total{flow="plant",process="0",sink="far"} 2.0' not in (
+        text := metrics.text().decode()
+    ):
+        pass
+    assert 'streamflow_buffer_items{flow="plant",process="0",sink="far"} 1.0' in text
+    assert 'streamflow_buffer_dropped_total{flow="plant",process="0",sink="far"} 0.0' in text
+    assert 'streamflow_buffer_bytes{flow="plant",process="0",sink="far"} ' in text
+    delivery.close()
