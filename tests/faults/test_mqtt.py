@@ -21,7 +21,7 @@ from streamflow.flow.load import load_flow
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 
-from mosquitto import Mosquitto, Person, program
+from mosquitto import MakeBroker, Mosquitto, Person, brokers
 from proxy import Proxy
 
 MESSAGES, KILLS = 5_000, 3
@@ -33,27 +33,14 @@ DEVICES = 40
 Message = tuple[str, bytes]
 Alerts = list[tuple[str, str]]
 MakeLab = Callable[..., Lab]
-MakeBroker = Callable[..., Mosquitto]
 Observe = Callable[[str, str, str], None]
 
 
 @pytest.fixture
 def make_broker(tmp_path: Path, missing: Callable[[str], None]) -> Iterator[MakeBroker]:
     """Make brokers that are started."""
-    if program() is None:
-        missing("mosquitto: sh tests/servers/install.sh")
-    brokers: list[Mosquitto] = []
-
-    def make(**options: Any) -> Mosquitto:
-        folder = tmp_path / f"broker-{len(brokers)}"
-        folder.mkdir()
-        brokers.append(Mosquitto(folder, **options))
-        brokers[-1].start()
-        return brokers[-1]
-
-    yield make
-    for one in brokers:
-        one.stop()
+    with brokers(tmp_path, missing) as make:
+        yield make
 
 
 @pytest.fixture

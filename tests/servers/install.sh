@@ -5,7 +5,7 @@ set -eu
 
 # command:package
 missing=""
-for pair in faketime:faketime mosquitto:mosquitto; do
+for pair in faketime:faketime mosquitto:mosquitto openssl:openssl; do
     command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
 done
 [ -n "$missing" ] || exit 0
