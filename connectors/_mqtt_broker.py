@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from streamflow_connectors._secret import check_secret, read_secret
+from streamflow_connectors._secrets import secret
 
 from streamflow import duration
 from streamflow.errors import ConnectorError, FlowError
 
 SECOND = 10**9
+CLOSED = "closed before it was answered"
+_HOST = re.compile(r"[\w.:-]+")
 
 
 @dataclass(frozen=True)
@@ -29,14 +32,13 @@ class Broker:
         the flow has not acknowledged. Two connections with one id throw each other out.
     version
         Of MQTT: 5, or 3 for 3.1.1.
-    user
-        The name to log in with.
-    password
-        Where the password or the token is: "env:VARIABLE" or "file:PATH". Read anew for every
-        connection, so a token may be replaced while the flow runs.
+    user, password_env, password_file
+        Who logs in. The password, or the token, is in an environment variable or in the first
+        line of a file. The file is read anew for every connection, so a token may be replaced
+        while the flow runs.
     ca
         A file with the certificates of the authorities to trust; with it, TLS is used.
-    cert, key
+    certificate, key
         Files with the certificate of this client and its key; with them, TLS is used. All
         three are read anew for every connection.
     tls
@@ -53,9 +55,10 @@ class Broker:
     client: str | None = field(default=None, kw_only=True)
     version: Literal[3, 5] = field(default=5, kw_only=True)
     user: str | None = field(default=None, kw_only=True)
-    password: str | None = field(default=None, kw_only=True)
+    password_env: str = field(default="", kw_only=True)
+    password_file: str | Path | None = field(default=None, kw_only=True)
     ca: str | Path | None = field(default=None, kw_only=True)
-    cert: str | Path | None = field(default=None, kw_only=True)
+    certificate: str | Path | None = field(default=None, kw_only=True)
     key: str | Path | None = field(default=None, kw_only=True)
     tls: bool = field(default=False, kw_only=True)
     keepalive: str = field(default="30s", kw_only=True)
@@ -69,7 +72,7 @@ class Broker:
     @property
     def encrypted(self) -> bool:
         """Whether TLS is used."""
-        return bool(self.tls or self.ca or self.cert)
+        return bool(self.tls or self.ca or self.certificate)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -94,13 +97,16 @@ class Broker:
             raise FlowError(f"{self.place}: version={self.version!r}; MQTT 5, or 3 for 3.1.1")
         if not 1 <= self.alive <= 65_535:
             raise FlowError(f"{self.place}: keepalive={self.keepalive!r} must be 1s to 18h")
-        if self.password is not None:
-            check_secret(self.place, "password", self.password)
-        if self.key and not self.cert:
-            raise FlowError(f"{self.place}: key= is that of a certificate; name it, too, as cert=")
+        if not _HOST.fullmatch(self.host):  # it is not shown: a password may have slipped in
+            raise FlowError(
+                f'{self.place}: host= is a name or an address, as in host="broker.local"; who logs '
+                f"in is said with user= and password_env="
+            )
+        if self.key and not self.certificate:
+            raise FlowError(f"{self.place}: key= is that of a certificate=; name it, too")
         if self.client is not None and not 1 <= len(self.client.encode()) <= 65_535:
             raise FlowError(f"{self.place}: client={self.client!r} must have 1 to 65,535 bytes")
-        self.secret()
+        self.password()
         self.context()
 
     @property
@@ -108,34 +114,34 @@ class Broker:
         """`keepalive` in seconds."""
         return duration(self.keepalive) // SECOND
 
-    def secret(self) -> str | None:
+    def password(self) -> str | None:
         """The password, read now."""
-        return self.password and read_secret(self.place, "password", self.password)
+        return secret(self.place, "password", self.password_env, self.password_file)
 
     def context(self) -> ssl.SSLContext | None:
         """What TLS needs, read now; None without TLS."""
         if not self.encrypted:
             return None
-        for key in ("ca", "cert", "key"):
+        for key in ("ca", "certificate", "key"):
             path = getattr(self, key)
             if path is not None and not Path(path).is_file():
                 raise FlowError(f"{self.place}: {key}={str(path)!r}: there is no such file")
         try:
             context = ssl.create_default_context(cafile=self.ca)
-            if self.cert:
-                context.load_cert_chain(self.cert, self.key)
+            if self.certificate:
+                context.load_cert_chain(self.certificate, self.key)
         except (ssl.SSLError, OSError) as error:
             raise FlowError(
-                f"{self.place}: ca=, cert= or key= cannot be used: {error.strerror or error}; they "
-                f"are PEM files, and key= belongs to cert="
+                f"{self.place}: ca=, certificate= or key= cannot be used: "
+                f"{error.strerror or error}; they are PEM files, and key= is that of certificate="
             ) from None
         return context
 
 
 _REFUSED = {
-    "Bad user name or password": "the broker does not accept user= and password=",
-    "Not authorized": "the broker does not let this client in: check user=, password=, cert=, "
-    "client= and the broker's access list",
+    "Bad user name or password": "the broker does not accept user= and its password",
+    "Not authorized": "the broker does not let this client in; check user=, its password, "
+    "certificate=, client=, and the broker's access list",
     "Client identifier not valid": "the broker does not accept client=; choose another id",
     "Unsupported protocol version": "the broker does not speak this version of MQTT; try version=3",
     "Server unavailable": "the broker is not available now",
@@ -154,33 +160,44 @@ def explain(broker: Broker, error: BaseException, last_words: str = "") -> str:
 
 def _why(broker: Broker, error: BaseException, last_words: str) -> str:
     text = str(error)
-    for answer, meaning in _REFUSED.items():
+    told = _alert(broker, f"{last_words} {text}".upper())
+    for answer, meaning in () if told else _REFUSED.items():
         if answer.lower() in text.lower():
-            return meaning
-    cause = error.__cause__ or error.__context__ or error
-    for thing in (error, cause):
-        if isinstance(thing, ssl.SSLCertVerificationError):
-            return _certificate(broker, thing)
-        if isinstance(thing, ssl.SSLError):
-            return f"TLS failed ({thing.reason or thing}); does the port speak TLS?"
-        if isinstance(thing, socket.gaierror):
-            return f"there is no host {broker.host!r}; check host="
-        if isinstance(thing, ConnectionRefusedError):
-            return "nothing listens there; is the broker running, is port= right?"
-    words = f"{last_words} {text}".upper()
-    if "CERTIFICATE" in words and "ALERT" in words:
-        if "EXPIRED" in words:
-            return (
-                "the broker says that the certificate of this client (cert=) has expired; renew it"
-            )
-        if "REQUIRED" in words or not broker.cert:
-            return "the broker wants a certificate of this client; name it as cert= and key="
-        return "the broker does not accept the certificate of this client (cert=)"
-    if not last_words and ("TIMED OUT" in words or isinstance(cause, TimeoutError)):
+            told = meaning
+            break
+    for thing in () if told else (error, error.__cause__ or error.__context__):
+        told = told or _system(broker, thing)
+    return told or " ".join((last_words or text or type(error).__name__).split())
+
+
+def _alert(broker: Broker, words: str) -> str:
+    """What TLS was told by the other side about the certificate of this one."""
+    if not ("CERTIFICATE" in words and "ALERT" in words) and "UNKNOWN_CA" not in words:
+        return ""
+    if "EXPIRED" in words:
+        return "the broker says that certificate= has expired; renew it"
+    if "REQUIRED" in words or not broker.certificate:
+        return "the broker wants a certificate of this client; name certificate= and key="
+    return "the broker does not accept certificate=; is it of an authority that it trusts?"
+
+
+def _system(broker: Broker, error: BaseException | None) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _certificate(broker, error)
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed ({error.reason or error}); does the port speak TLS?"
+    if isinstance(error, socket.gaierror):
+        return f"there is no host {broker.host!r}; check host="
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there; is the broker running, is port= right?"
+    if isinstance(error, ConnectionError) or CLOSED in str(error):
+        should = "speak TLS" if broker.encrypted else "want TLS, with ca= or tls=True"
+        return f"it was closed before the broker answered; does the port {should}?"
+    if isinstance(error, TimeoutError) or "timed out" in str(error):
         return "no answer in time; is that a broker of MQTT, does a firewall stand between?"
-    if isinstance(cause, (FlowError, ConnectorError)):
-        return str(cause).removeprefix(f"{broker.place}: ")
-    return " ".join((last_words or text or type(error).__name__).split())
+    if isinstance(error, (FlowError, ConnectorError)):
+        return str(error).removeprefix(f"{broker.place}: ")
+    return ""
 
 
 def _certificate(broker: Broker, error: ssl.SSLCertVerificationError) -> str:

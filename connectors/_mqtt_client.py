@@ -12,7 +12,7 @@ from aiomqtt import MqttError, ProtocolVersion, Will
 from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from streamflow_connectors._mqtt_broker import Broker
+from streamflow_connectors._mqtt_broker import CLOSED, Broker
 
 PATIENCE = 10.0
 """Seconds for an answer of the broker."""
@@ -49,12 +49,12 @@ def make_client(
     for name, value in (connect or {}).items() if new else ():
         setattr(properties, name, value)
     left = Will(broker.will, status(False), 1, retain=True) if will and broker.will else None
-    secret = broker.secret()
+    password = broker.password()
     client = aiomqtt.Client(
         *broker.address,
         # A password without a user: MQTT 3.1.1 has no such thing.
-        username=broker.user if secret is None else broker.user or "",
-        password=secret,
+        username=broker.user if password is None else broker.user or "",
+        password=password,
         logger=words.logger,
         identifier=client_id,
         protocol=ProtocolVersion.V5 if new else ProtocolVersion.V311,
@@ -81,7 +81,7 @@ def _listen(client: aiomqtt.Client, accepted: Accepted) -> None:
 
     def on_disconnect(paho: Any, data: Any, flags: Any, code: Any, properties: Any) -> None:
         if not client._connected.done():  # aiomqtt would wait for an answer all the same
-            client._connected.set_exception(MqttError(f"the connection was closed: {code}"))
+            client._connected.set_exception(MqttError(CLOSED))
         ended(paho, data, flags, code, properties)
 
     raw.on_connect, raw.on_disconnect = on_connect, on_disconnect

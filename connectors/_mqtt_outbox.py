@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiomqtt
 import orjson
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from streamflow_connectors._flat import Items, flat
 from streamflow_connectors._mqtt_link import Link
 from streamflow_connectors._mqtt_topics import Address
 from streamflow_connectors.mqtt import Publish
 
-from streamflow import Batch, DeadLetter, Event, Writer, iso, records
+from streamflow import Writer
 from streamflow.errors import ConnectorError
 
 MOST = 10_000
@@ -134,12 +135,9 @@ class PublishWriter(Writer):
         self._count = 0
         self._outbox = Outbox(sink)
 
-    def write(self, items: Batch | Sequence[Event] | Sequence[DeadLetter]) -> None:
+    def write(self, items: Items) -> None:
         outbox = self._outbox
-        rows = records(items)
-        for row in rows:
-            if isinstance(items, Batch):
-                row = {**row, "time": iso(row["time"])}
+        for row in flat(items):
             payload = orjson.dumps(row)
             self._wait(lambda: len(outbox.pending) < MOST)
             id_ = str(row["id"]) if "id" in row and self._sink.promise == "upsert" else ""

@@ -28,9 +28,10 @@ class Connecting(TypedDict, total=False):
     client: str | None
     version: Literal[3, 5]
     user: str | None
-    password: str | None
+    password_env: str
+    password_file: str | Path | None
     ca: str | Path | None
-    cert: str | Path | None
+    certificate: str | Path | None
     key: str | Path | None
     tls: bool
     keepalive: str

@@ -6,7 +6,8 @@ set -eu
 debian() {
     # command:package
     missing=""
-    for pair in faketime:faketime mosquitto:mosquitto java:default-jre-headless mvn:maven; do
+    for pair in faketime:faketime mosquitto:mosquitto openssl:openssl \
+        java:default-jre-headless mvn:maven; do
         command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
     done
     [ -n "$missing" ] || return 0

@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,6 +90,29 @@ class Mosquitto:
             yield person
         finally:
             person.close()
+
+
+MakeBroker = Callable[..., Mosquitto]
+
+
+@contextmanager
+def brokers(folder: Path, missing: Callable[[str], None]) -> Iterator[MakeBroker]:
+    """A function that makes brokers, started unless told otherwise; all are stopped at the end."""
+    if program() is None:
+        missing("mosquitto: sh tests/servers/install.sh")
+    made: list[Mosquitto] = []
+
+    def make(*, started: bool = True, **options: Any) -> Mosquitto:
+        place = folder / f"broker-{len(made)}"
+        place.mkdir()
+        made.append(Mosquitto(place, **options))
+        if started:
+            made[-1].start()
+        return made[-1]
+
+    yield make
+    for broker in made:
+        broker.stop()
 
 
 class Person:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from mosquitto import Mosquitto, until, with_id
+from mosquitto import MakeBroker, Mosquitto, until, with_id
 from paho.mqtt.client import MQTTv5, MQTTv311
 from proxy import Proxy
 from streamflow_connectors import mqtt
@@ -19,7 +19,6 @@ from streamflow.engine.intake import Intake
 from streamflow.errors import Backoff
 
 TOPIC = "plant/{site}/{device}/telemetry"
-MakeBroker = Callable[..., Mosquitto]
 Open = Callable[..., "Taken"]
 
 
