@@ -144,29 +144,25 @@ class Impute(Stage):
         return faults.reject(_filled(batch, values))
 
     def _hold(self, batch: Batch, state: State) -> Batch:
-        order, start, device = batch.groups
-        if not len(order):
-            return batch
-        rank = np.arange(len(order))
-        group = np.repeat(np.arange(len(device)), np.diff(start))
-        time = batch.time[order]
-        limit = duration(self.hold)
+        from streamflow.stages.hold import hold
+
+        values = np.array([batch[sensor] for sensor in self.sensors])
+        filled = np.zeros(values.shape, bool)
+        flags = np.zeros(values.shape, np.uint16)
         for i, sensor in enumerate(self.sensors):
-            own = batch[sensor][order]
-            good = np.isfinite(own) & (batch.flags(sensor)[order] == 0)
-            last = np.maximum.accumulate(np.where(good, rank, -1))
-            inside = last >= start[:-1][group]
-            held = np.where(inside, own[last], state["value"][device, i][group])
-            since = np.where(inside, time[last], state["time"][device, i][group])
-            age = time - since
-            fill = np.isnan(own) & ~np.isnan(held) & (age >= 0) & (age <= limit)
-            tail = start[1:] - 1
-            state["value"][device, i], state["time"][device, i] = held[tail], since[tail]
-            if fill.any():
-                values = batch[sensor].copy()
-                values[order[fill]] = held[fill]
-                batch = _filled(batch, {sensor: values})
+            if sensor in batch.quality:
+                flags[i] = batch.quality[sensor]
+        known = (state["value"], state["time"], self._limit)
+        hold(*known, batch.device, batch.time, values, flags, filled)
+        for i in np.flatnonzero(filled.any(axis=1)).tolist():
+            sensor = self.sensors[i]
+            batch = batch.with_columns({sensor: values[i]})
+            batch = batch.mark(sensor, filled[i], Quality.IMPUTED)
         return batch
+
+    @cached_property
+    def _limit(self) -> int:
+        return duration(self.hold)
 
 
 def _filled(batch: Batch, columns: Mapping[str, Values]) -> Batch:
