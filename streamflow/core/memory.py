@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 Columns = dict[str, NDArray[Any]]
+LINE = 64
+"""Bytes of a cache line."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,16 @@ class Field:
     derived: bool = False
 
     def make(self, rows: int) -> NDArray[Any]:
-        """`rows` fresh rows."""
+        """`rows` fresh rows; if a row is a number of whole cache lines, it begins on one."""
+        shape, dtype = (rows, *self.shape), np.dtype(self.dtype)
+        if self.default == 0 and self.shape and dtype.itemsize * prod(self.shape) % LINE == 0:
+            size = dtype.itemsize * prod(shape)
+            raw = np.zeros(size + LINE, np.uint8)
+            start = -raw.ctypes.data % LINE
+            return raw[start : start + size].view(dtype).reshape(shape)
         if self.default == 0:
-            return np.zeros((rows, *self.shape), self.dtype)
-        return np.full((rows, *self.shape), self.default, self.dtype)
+            return np.zeros(shape, dtype)
+        return np.full(shape, self.default, dtype)
 
 
 class Codec(Protocol):

@@ -2,17 +2,20 @@
 
 A tree's structure follows from the parameters and from which sensors the first learned reading
 had, so all devices of a kind share it; only the masses are a device's own. Masses are small
-integers, one byte for windows up to 255. A path touches one node a level; nodes are laid out in
-blocks of six levels to a cache line, so that a path of nine nodes touches two lines, not nine, and
-the lines of the next reading are asked for while this one is scored.
+integers, one byte for windows up to 255. A path touches one node a level, and of each node two
+masses: one to score by, one to learn in. They lie side by side, in blocks of five levels to a cache
+line, so that a path of nine nodes touches two lines, not eighteen; and the lines of the next
+reading are asked for while this one is scored.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import ceil
 from typing import Any, Self
 
 import numpy as np
@@ -20,7 +23,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from streamflow.core.batch import Codes, Mask, Values
-from streamflow.core.memory import Field
+from streamflow.core.memory import LINE, Field
 from streamflow.errors import StateError
 from streamflow.models.kernels.base import (
     CannotCompileError,
@@ -31,43 +34,64 @@ from streamflow.models.kernels.base import (
 )
 from streamflow.models.kernels.prefetch import prefetch
 
-LINE = 64
-"""Bytes of a cache line."""
 MOST_SENSORS = 62
 """Which sensors a device's first reading had is kept as bits of an int64."""
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _leaf(feature, threshold, at, height, x, here, mass, row, side, place):  # type: ignore[no-untyped-def]
-    """The leaf that a reading falls into; where a sensor is missing, by the heavier child."""
-    node = 0
+def _leaves(features, thresholds, at, height, x, i, out):  # type: ignore[no-untyped-def]
+    """The leaf of each tree that a reading with all sensors falls into.
+
+    All trees a level at a time, and without a branch: their steps overlap, and none is guessed
+    wrong. Unsigned numbers, for of a signed index Numba asks whether it counts from the end.
+    """
+    one = np.uint64(1)
+    branches = (one << np.uint64(height)) - one
+    for t in range(len(out)):
+        out[t] = 0
     for _ in range(height):
-        sensor = feature[at + node]
-        left = 2 * node + 1
-        if here[sensor]:
-            node = left if x[sensor] < threshold[at + node] else left + 1
-        elif mass[row, side + place[left]] < mass[row, side + place[left + 1]]:
-            node = left + 1
-        else:
-            node = left
-    return node
+        start = np.uint64(at)
+        for t in range(len(out)):
+            place = start + out[t]
+            left = np.uint64(x[i, features[place]] < thresholds[place])
+            out[t] = out[t] + out[t] + one + one - left
+            start += branches
+    for t in range(len(out)):
+        out[t] -= branches
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _learn_path(feature, threshold, at, height, x, here, mass, row, side, place):  # type: ignore[no-untyped-def]
-    """Walk to the leaf, adding one to each mass on the way."""
+def _walk(features, thresholds, at, height, x, here, i, own, base, place, more):  # type: ignore[no-untyped-def]
+    """The leaf that a reading falls into; where a sensor is missing, by the heavier child.
+
+    On the way `more` is added to each mass.
+    """
     node = 0
     for _ in range(height):
-        mass[row, side + place[node]] += 1
-        sensor = feature[at + node]
+        own[base + place[node]] += more
+        sensor = features[at + node]
         left = 2 * node + 1
-        if here[sensor]:
-            node = left if x[sensor] < threshold[at + node] else left + 1
-        elif mass[row, side + place[left]] < mass[row, side + place[left + 1]]:
+        if here[i, sensor]:
+            node = left if x[i, sensor] < thresholds[at + node] else left + 1
+        elif own[base + place[left]] < own[base + place[left + 1]]:
             node = left + 1
         else:
             node = left
-    mass[row, side + place[node]] += 1
+    own[base + place[node]] += more
+    return node - (2**height - 1)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _pass(own, path, leaf, base, reference, latest, limit, more):  # type: ignore[no-untyped-def]
+    """A tree's part of the score; on the way `more` is added to the masses that are learned in."""
+    total, counts = np.int64(0), np.int64(1)
+    for depth in range(path.shape[1]):
+        at = base + path[leaf, depth]
+        r = np.int64(own[at + reference])
+        total += (r * counts) << depth
+        counts = counts if r >= limit else np.int64(0)
+        own[at + latest] += more
+    return total
 
 
 @kernel
@@ -82,6 +106,7 @@ def _run(  # type: ignore[no-untyped-def]
     features,
     thresholds,
     place,
+    path,
     trees,
     height,
     slots,
@@ -96,14 +121,15 @@ def _run(  # type: ignore[no-untyped-def]
     may,
     out,
 ):
-    nodes = 2 ** (height + 1) - 1
-    stride = trees * slots
-    leaves = np.zeros(trees, np.int64)
-    ahead = np.zeros(trees, np.int64)
-    ahead_row = -1
+    branches = 2**height - 1
+    size = np.uint64(slots)
+    leaves = np.zeros(trees, np.uint64)
+    ahead = np.zeros(trees, np.uint64)
     n = len(rows)
+    looked = False
     for i in range(n):
         row = rows[i]
+        own = mass[row]
         learn = may[i] and good[i].any()
         if learn and variant[row] < 0:
             for j in range(good.shape[1]):
@@ -112,95 +138,49 @@ def _run(  # type: ignore[no-untyped-def]
                 if masks[k] == keys[row]:
                     variant[row] = k
         kind = variant[row]
-        latest = int(side[row]) * stride
-        reference = stride - latest
-        known = ahead_row == i
-        if known:
-            leaves[:] = ahead
+        latest = np.uint64(side[row])
+        reference = np.uint64(1) - latest
+        known = looked
+        leaves, ahead = ahead, leaves
         # Ask for what the next reading will touch.
-        ahead_row = -1
-        if i + 1 < n:
+        looked = i + 1 < n and variant[rows[i + 1]] >= 0
+        if looked:
+            for j in range(x.shape[1]):
+                looked = looked and here[i + 1, j]
+        if looked:
             after = rows[i + 1]
-            other = variant[after]
-            if other >= 0:
-                whole = True
-                for j in range(x.shape[1]):
-                    whole = whole and here[i + 1, j]
-                if whole:
-                    ahead_row = i + 1
-                    for t in range(trees):
-                        at = (other * trees + t) * nodes
-                        leaf = _leaf(
-                            features,
-                            thresholds,
-                            at,
-                            height,
-                            x[i + 1],
-                            here[i + 1],
-                            mass,
-                            after,
-                            0,
-                            place,
-                        )
-                        ahead[t] = leaf
-                        near, far = t * slots, t * slots + place[leaf]
-                        prefetch(mass, after, near)
-                        prefetch(mass, after, far)
-                        prefetch(mass, after, stride + near)
-                        prefetch(mass, after, stride + far)
+            at = variant[after] * trees * branches
+            _leaves(features, thresholds, at, height, x, i + 1, ahead)
+            base = np.uint64(0)
+            for t in range(trees):
+                prefetch(mass, after, base)
+                prefetch(mass, after, base + path[ahead[t], height])
+                base += size
+        if not known and kind >= 0:
+            for t in range(trees):
+                at, base = (kind * trees + t) * branches, t * slots + int(latest)
+                leaves[t] = _walk(features, thresholds, at, height, x, here, i, own, base, place, 0)
+        same = known and learn
+        for j in range(x.shape[1]):
+            same = same and good[i, j] and y[i, j] == x[i, j]
+        if filled[row] or same:
+            total, base, more = np.int64(0), np.uint64(0), 1 if same else 0
+            for t in range(trees):
+                total += _pass(own, path, leaves[t], base, reference, latest, limit, more)
+                base += size
+            out[i] = 1.0 - total / top
         if not filled[row]:
             out[i] = 0.0
-        else:
-            total = np.int64(0)
-            for t in range(trees):
-                if not known:
-                    at = (kind * trees + t) * nodes
-                    leaves[t] = _leaf(
-                        features,
-                        thresholds,
-                        at,
-                        height,
-                        x[i],
-                        here[i],
-                        mass,
-                        row,
-                        latest + t * slots,
-                        place,
-                    )
-                base = reference + t * slots
-                up = leaves[t] + 1
-                for depth in range(height + 1):
-                    r = np.int64(mass[row, base + place[(up >> (height - depth)) - 1]])
-                    total += r << depth
-                    if r < limit:
-                        break
-            out[i] = 1.0 - total / top
         if learn:
-            same = known and kind >= 0
-            for j in range(x.shape[1]):
-                same = same and good[i, j] and y[i, j] == x[i, j]
-            for t in range(trees):
-                if same:
-                    up = leaves[t] + 1
-                    for depth in range(height + 1):
-                        mass[row, latest + t * slots + place[(up >> (height - depth)) - 1]] += 1
-                else:
-                    _learn_path(
-                        features,
-                        thresholds,
-                        (kind * trees + t) * nodes,
-                        height,
-                        y[i],
-                        good[i],
-                        mass,
-                        row,
-                        latest + t * slots,
-                        place,
-                    )
+            if not same:
+                for t in range(trees):
+                    at, base = (kind * trees + t) * branches, t * slots + int(latest)
+                    _walk(features, thresholds, at, height, y, good, i, own, base, place, 1)
             count[row] += 1
             if count[row] == window:
                 # What was learned becomes the reference; the old reference is wiped to learn in.
-                mass[row, reference : reference + stride] = 0
+                for k in range(int(reference), trees * slots, 2):
+                    own[k] = 0
                 side[row] = 1 - side[row]
                 filled[row] = True
                 count[row] = 0
@@ -236,6 +216,14 @@ def blocked(height: int, levels: int) -> tuple[NDArray[np.int64], int]:
     return place, end
 
 
+def _paths(place: NDArray[np.int64], height: int) -> NDArray[np.uint64]:
+    """Where the nodes on the way to each leaf lie, from the root down."""
+    leaf = np.arange(2**height)[:, None] + 2**height
+    nodes = (leaf >> np.arange(height, -1, -1)) - 1
+    paths: NDArray[np.uint64] = place[nodes].astype(np.uint64)
+    return paths
+
+
 _GROWING = threading.Lock()
 
 
@@ -266,14 +254,14 @@ class Forest(Detector):
 
     def __post_init__(self) -> None:
         dtype = np.uint8 if self.river.window_size <= 255 else np.uint32
-        levels = int(np.log2(LINE // np.dtype(dtype).itemsize + 1))
-        place, length = blocked(self.river.height, levels)
-        slots = -(-length // LINE) * LINE
-        self._layout[:] = [place, slots]
+        pairs = LINE // (2 * np.dtype(dtype).itemsize)
+        place, length = blocked(self.river.height, int(np.log2(pairs + 1)))
+        slots = 2 * -(-length // pairs) * pairs
+        self._layout[:] = [2 * place, slots, _paths(2 * place, self.river.height)]
         # Sets of sensors, and the trees for each: one tuple, replaced whole, for the shards of
         # several threads share it.
-        self._grown[:] = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
-        self.fields["mass"] = Field(dtype, 0, (2 * self.river.n_trees * slots,))
+        self._grown[:] = [(np.zeros(0, np.int64), np.zeros(0, np.uint8), np.zeros(0))]
+        self.fields["mass"] = Field(dtype, 0, (self.river.n_trees * slots,))
         self.fields["side"] = Field(np.uint8)
         self.fields["filled"] = Field(np.bool_)
         self.fields["count"] = Field(np.int32)
@@ -301,10 +289,11 @@ class Forest(Detector):
                 if keys:
                     self._variant(keys)
         names = ("mass", "side", "filled", "count", "variant", "keys")
-        place, slots = self._layout
+        place, slots, paths = self._layout
         river = self.river
-        shape = (place, river.n_trees, river.height, slots, river.window_size)
-        limits = (0.1 * river.window_size, self._top)
+        shape = (place, paths, river.n_trees, river.height, slots, river.window_size)
+        # A mass is an integer: below the limit is below the integer above it.
+        limits = (ceil(0.1 * river.window_size), self._top)
         given = (seen.values, seen.present, good.values, good.present)
         _run(
             *(state[name] for name in names),
@@ -337,21 +326,25 @@ class Forest(Detector):
             )
             return len(masks)
 
-    def _grow(self, keys: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        names = [s for j, s in enumerate(self.sensors) if keys >> j & 1]
+    def _grow(self, keys: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         grown = self.river.clone()
-        grown.learn_one(dict.fromkeys(names, 0.5))
-        nodes = 2 ** (self.river.height + 1) - 1
-        features = np.zeros((self.river.n_trees, nodes), np.int64)
-        thresholds = np.zeros((self.river.n_trees, nodes))
-        for t, tree in enumerate(grown.trees):
-            row = [tree]
-            for node in range(2**self.river.height - 1):
-                branch = row[node]
-                features[t, node] = self.sensors.index(branch.feature)
-                thresholds[t, node] = branch.threshold
-                row += branch.children
-        return features, thresholds
+        grown.learn_one(dict.fromkeys(self._names(keys), 0.5))
+        return self._splits(grown)
+
+    def _names(self, keys: int) -> list[str]:
+        return [sensor for j, sensor in enumerate(self.sensors) if keys >> j & 1]
+
+    def _splits(self, forest: Any) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """Of each branch, by which sensor and at what value it parts; ValueError if of no sensor
+        of ours."""
+        branches = 2**self.river.height - 1
+        features = np.zeros((self.river.n_trees, branches), np.uint8)
+        thresholds = np.zeros((self.river.n_trees, branches))
+        for t, tree in enumerate(forest.trees):
+            for number, branch in enumerate(_heap(tree, self.river.height)[:branches]):
+                features[t, number] = self.sensors.index(branch.feature)
+                thresholds[t, number] = branch.threshold
+        return features.ravel(), thresholds.ravel()
 
     def export(self, state: Fields, row: int, sensors: Sequence[str]) -> Any:
         """One device's forest."""
@@ -359,7 +352,7 @@ class Forest(Detector):
         keys = int(state["keys"][row])
         if not keys:
             return out
-        out.learn_one(dict.fromkeys([s for j, s in enumerate(sensors) if keys >> j & 1], 0.5))
+        out.learn_one(dict.fromkeys(self._names(keys), 0.5))
         out.counter = int(state["count"][row])
         out._first_window = not bool(state["filled"][row])
         for masses, node in self._nodes(state, row, out):
@@ -374,42 +367,37 @@ class Forest(Detector):
         state["keys"][row], state["variant"][row] = keys, self._variant(keys)
         state["count"][row], state["filled"][row] = river.counter, not river._first_window
         state["side"][row] = 0
-        place, slots = self._layout
-        stride = self.river.n_trees * slots
+        place, slots, _ = self._layout
+        mass = state["mass"][row]
         for t, tree in enumerate(river.trees):
             for number, node in enumerate(_heap(tree, self.river.height)):
                 at = t * slots + place[number]
-                state["mass"][row, at], state["mass"][row, stride + at] = node.l_mass, node.r_mass
+                mass[at], mass[at + 1] = node.l_mass, node.r_mass
 
     def _keys_of(self, river: Any) -> int:
         """Which sensors a forest was grown for: all, or those that its splits look at."""
-        splits = self._splits(river)
-        used = {feature for feature, _ in splits}
-        for names in (list(self.sensors), [s for s in self.sensors if s in used]):
-            grown = self.river.clone()
-            grown.learn_one(dict.fromkeys(names, 0.5))
-            if self._splits(grown) == splits:
-                return sum(1 << self.sensors.index(name) for name in names)
+        with suppress(ValueError):
+            own = self._splits(river)
+            used = sum(1 << j for j in set(own[0].tolist()))
+            for keys in ((1 << len(self.sensors)) - 1, used):
+                variant, size = self._variant(keys), len(own[0])
+                _, features, thresholds = self._grown[0]
+                there = slice(variant * size, (variant + 1) * size)
+                if (features[there] == own[0]).all() and (thresholds[there] == own[1]).all():
+                    return keys
         raise StateError(
             "this forest's trees are not those that its parameters and seed grow: it cannot be "
             "taken over"
         )
 
-    def _splits(self, forest: Any) -> list[tuple[str, float]]:
-        height = self.river.height
-        nodes = [node for tree in forest.trees for node in _heap(tree, height)[: 2**height - 1]]
-        return [(node.feature, node.threshold) for node in nodes]
-
     def _nodes(self, state: Fields, row: int, forest: Any) -> Any:
-        place, slots = self._layout
-        stride = self.river.n_trees * slots
-        latest = int(state["side"][row]) * stride
-        reference = stride - latest
+        place, slots, _ = self._layout
+        latest = int(state["side"][row])
         mass = state["mass"][row]
         for t, tree in enumerate(forest.trees):
             for number, node in enumerate(_heap(tree, self.river.height)):
                 at = t * slots + place[number]
-                yield (mass[reference + at], mass[latest + at]), node
+                yield (mass[at + 1 - latest], mass[at + latest]), node
 
 
 def _heap(tree: Any, height: int) -> list[Any]:

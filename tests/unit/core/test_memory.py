@@ -26,3 +26,13 @@ def test_bytes_per_device_count_all_fields() -> None:
     memory = Memory({"mean": 0.0, "ring": Field(np.float32, shape=(10,)), "on": False})
     assert memory.bytes_per_device == 8 + 40 + 1
     assert Memory().bytes_per_device == 0
+
+
+def test_rows_of_whole_cache_lines_begin_on_one() -> None:
+    for spec in (Field(np.uint8, 0, (640,)), Field(np.float64, 0, (4, 2))):
+        for rows in (1, 3, 1000):
+            made = spec.make(rows)
+            assert (made.shape, made.dtype, made.any()) == ((rows, *spec.shape), spec.dtype, False)
+            assert made.ctypes.data % 64 == 0
+            assert made.flags.c_contiguous
+            assert made.flags.writeable
