@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 from streamflow.core.batch import Batch
 from streamflow.core.event import Event
@@ -73,6 +73,10 @@ class Stage:
 
     def on_devices(self, names: Sequence[str], rows: Sequence[int], state: State) -> None:
         """Devices joined, or came back with a snapshot: fill their derived fields."""
+
+    def trained(self, state: State, row: int) -> Any:
+        """What a device's model has become, as an object of its library; None without one."""
+        return None
 
     def on_batch(self, batch: Batch, state: State) -> Output:
         """Handle readings, one after the other in effect, however they are batched."""

@@ -16,6 +16,7 @@ from streamflow.core.event import Event
 from streamflow.engine.balance import Balance
 from streamflow.engine.plan import Plan
 from streamflow.engine.shard import Outcome, Shard
+from streamflow.engine.trained import trained
 from streamflow.errors import FlowError
 
 
@@ -49,6 +50,7 @@ class Result:
     seconds: float
     spent: Mapping[str, float]
     plan: Plan = field(repr=False)
+    shards: Sequence[Shard] = field(repr=False)
 
     @staticmethod
     def of(
@@ -66,12 +68,29 @@ class Result:
         rows = Batch.concat(outcome.rows) if outcome.rows else empty(plan)
         rejected = [row for batch in outcome.rejected for row in batch.rows()]
         cost = {step: ns / 1e9 for step, ns in spent.items()}
-        return Result(rows, outcome.events, rejected, dead, balance, seconds, cost, plan)
+        return Result(rows, outcome.events, rejected, dead, balance, seconds, cost, plan, shards)
 
     @property
     def alerts(self) -> Sequence[Event]:
         """The events of kind "alert"."""
         return [event for event in self.events if event.kind == "alert"]
+
+    def model(self, device: str, step: str = "") -> Any:
+        """A device's model as River has it: it goes on where the replay ended, to the bit.
+
+        Parameters
+        ----------
+        device
+            Its name.
+        step
+            The `Detect`, `MonitorDrift` or `Impute` it belongs to; default the last `Detect`.
+
+        Raises
+        ------
+        FlowError
+            If the device was not seen, or the step has no model.
+        """
+        return trained(self.plan, self.shards, device, step)
 
     def firings(self, thresholds: Sequence[float] | None = None) -> dict[float, int]:
         """How many episodes the last `Alert` would have opened with other thresholds.

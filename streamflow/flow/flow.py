@@ -187,6 +187,30 @@ class Flow:
         finally:
             job.state.release()
 
+    def model(self, device: str, state: str | Path, *, step: str = "") -> Any:
+        """A device's model as River has it, out of a state directory that the flow has kept.
+
+        Parameters
+        ----------
+        device
+            Its name.
+        state
+            The directory; the flow may be running on it.
+        step
+            The `Detect`, `MonitorDrift` or `Impute` it belongs to; default the last `Detect`.
+
+        Raises
+        ------
+        FlowError
+            If the device is not known there, or the step has no model.
+        StateError
+            If the state is not this flow's.
+        """
+        from streamflow.engine.trained import saved, trained
+
+        ready = self.plan()
+        return trained(ready, [saved(ready, Path(state), device)], device, step)
+
     def checked(self) -> Plan:
         """The plan of a flow that can run: sources and sinks checked, too."""
         ready = self.plan()

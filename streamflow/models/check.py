@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from zlib import crc32
 
 from river.base import Base, DriftDetector, SupervisedAnomalyDetector
+from river.compose import Pipeline
 from river.drift import ADWIN
 from river.preprocessing import PreviousImputer, StatImputer
 
 from streamflow.errors import FlowError
+from streamflow.models.readable import recipe
 from streamflow.models.shape import IMPUTERS, final, imputes, is_filter, leaves, rebuilt, steps
 
 
@@ -90,6 +92,34 @@ def check_imputed(step: str, estimator: Any, sensors: Sequence[str]) -> None:
                     f"step {step!r}: StatImputer imputes {sensor!r}, which is not among its "
                     f"sensors: {', '.join(sensors)}"
                 )
+
+
+def check_start(step: str, estimator: Any, start: Any) -> None:
+    """Raise FlowError unless what devices start with was made as the estimator was."""
+    given = start if isinstance(start, Mapping) else {"": start}
+    wanted = _chosen(estimator)
+    for device, trained in given.items():
+        if trained is None:
+            continue
+        _check_object(step, trained)
+        if _chosen(trained) != wanted:
+            whose = f" of {device!r}" if device else ""
+            raise FlowError(
+                f"step {step!r}: start{whose} was made as {recipe(trained)}, and its estimator as "
+                f"{recipe(estimator)}; give both the same parameters, the seed among them"
+            )
+
+
+def _chosen(thing: Any) -> Any:
+    """How an object was made, without what it has learned: River keeps both in its parameters."""
+    if isinstance(thing, Pipeline):
+        return [_chosen(step) for step in steps(thing)]
+    if isinstance(thing, Base):
+        return type(thing), [_chosen(value) for value in thing._get_params().values()]
+    if isinstance(thing, (tuple, list)):
+        return [_chosen(value) for value in thing]
+    plain = isinstance(thing, (str, int, float, type(None)))
+    return thing if plain else type(thing)
 
 
 def _check_object(step: str, thing: Any) -> None:

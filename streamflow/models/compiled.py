@@ -156,6 +156,14 @@ class Compiled:
             self.filter.export(self._filter_part(self.filter, state), row, filter_of(out))
         return out
 
+    def untouched(self, state: State, row: int) -> bool:
+        """Whether a device has learned nothing: all its state is as it was made."""
+        return all(
+            bool((state[name][row] == spec.make(1)[0]).all())
+            for name, spec in self.fields.items()
+            if not spec.derived and not np.isnan(spec.default)
+        )
+
     def take_over(self, state: State, row: int, river: Any) -> None:
         """Put a trained River object in a device's place."""
         steps = zip(self.kernels, self._parts(state), leaves(river), strict=True)

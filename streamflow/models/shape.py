@@ -95,20 +95,34 @@ def selected(estimator: Any) -> set[str] | None:
 
 
 def with_gaps(estimator: Any) -> Any:
-    """A copy that can do with missing values.
+    """A deep copy that can do with missing values.
 
-    A selected key may be absent, what an imputer leaves None becomes an absent key, and copies
-    of the copy by `deepcopy` share nothing. (River's `clone` shares a StatImputer's statistics.)
+    A selected key may be absent, and what an imputer leaves None becomes an absent key.
     """
+    out = deepcopy(estimator)
     if is_filter(estimator):
-        out = estimator.clone()
         out.anomaly_detector = with_gaps(estimator.anomaly_detector)
         return out
     if not isinstance(estimator, Pipeline):
-        return deepcopy(estimator.clone())
-    out = Pipeline()
-    for name, step in deepcopy(estimator.clone()).steps.items():
-        out |= (name, Chosen(*step.keys) if isinstance(step, Select) else step)
+        return out
+    able = Pipeline()
+    for name, step in out.steps.items():
+        able |= (name, Chosen(*step.keys) if isinstance(step, Select) else step)
         if isinstance(step, IMPUTERS):
-            out |= Present()
-    return out
+            able |= Present()
+    return able
+
+
+def without_gaps(estimator: Any) -> Any:
+    """A deep copy of what `with_gaps` gave, as River has it."""
+    out = deepcopy(estimator)
+    if is_filter(estimator):
+        out.anomaly_detector = without_gaps(estimator.anomaly_detector)
+        return out
+    if not isinstance(estimator, Pipeline):
+        return out
+    plain = Pipeline()
+    for name, step in out.steps.items():
+        if not isinstance(step, Present):
+            plain |= (name, Select(*step.keys) if isinstance(step, Chosen) else step)
+    return plain

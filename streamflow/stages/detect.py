@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -14,6 +14,7 @@ from streamflow.core.memory import Field, Memory
 from streamflow.core.schema import Schema
 from streamflow.core.stage import Stage
 from streamflow.core.state import State
+from streamflow.errors import StateError
 from streamflow.models.learning import Condition, Decides, Gate, condition, gate_opens
 from streamflow.models.readable import recipe
 
@@ -43,11 +44,16 @@ class Detect(Stage):
         True, False, or a condition such as "score < 0.95 and site == \\"north\\"".
     gate
         Stops learning while recent scores alarm.
+    start
+        What a device begins with when it is first seen: a trained River object like `estimator`,
+        or device -> such an object; the other devices begin untrained. A device goes on with
+        scores that are identical to those of the object; `Result.model` is the way back.
 
     Raises
     ------
     FlowError
-        If the estimator is no detector, is a class, or its target is missing.
+        If the estimator is no detector, is a class, or its target is missing; if `start` was
+        made with other parameters.
 
     Examples
     --------
@@ -64,6 +70,7 @@ class Detect(Stage):
     target: str | None = None
     learn: str | bool = True
     gate: Gate | None = None
+    start: Any = field(default=None, compare=False)
     recipe: str = field(default="", init=False, repr=False)
     _seeding: str = field(default="", init=False, repr=False, compare=False)
     _learn: Condition | None = field(default=None, init=False, repr=False, compare=False)
@@ -109,7 +116,7 @@ class Detect(Stage):
         """What runs where there are no kernels, a deep copy for each device."""
         from streamflow.models.shape import with_gaps
 
-        return with_gaps(self.estimator)
+        return with_gaps(self.estimator.clone())
 
     @cached_property
     def memory(self) -> Memory:
@@ -138,7 +145,7 @@ class Detect(Stage):
 
     def bind(self, schema: Schema) -> Self:
         """Check the estimator and the conditions; choose the sensors and, if need be, a seed."""
-        from streamflow.models.check import check_detector, check_imputed, seeded
+        from streamflow.models.check import check_detector, check_imputed, check_start, seeded
         from streamflow.models.shape import selected
 
         check_detector(self.step, self.estimator, self.target)
@@ -152,6 +159,7 @@ class Detect(Stage):
             sensors = [name for name in sensors if name in chosen]
         check_imputed(self.step, self.estimator, sensors)
         estimator, seeding = seeded(self.estimator, schema.flow, self.step)
+        check_start(self.step, estimator, self.start)
         bound = replace(self, estimator=estimator, sensors=tuple(sensors))
         object.__setattr__(bound, "_seeding", seeding)
         names = (self.adds[0], schema.columns, schema.tags)
@@ -164,9 +172,35 @@ class Detect(Stage):
         return bound
 
     def on_devices(self, names: Sequence[str], rows: Sequence[int], state: State) -> None:
-        """Fill what follows from the kernels' state."""
+        """Fill what follows from the kernels' state; start new devices with what is trained."""
+        if self.start is not None:
+            for name, row in zip(names, rows, strict=True):
+                trained = self.start.get(name) if isinstance(self.start, Mapping) else self.start
+                if trained is not None:
+                    self._begin(name, row, state, trained)
         if self.model:
             self.model.on_devices(state, rows)
+
+    def _begin(self, name: str, row: int, state: State, trained: Any) -> None:
+        """Put a trained object in the place of a device that has not learned anything."""
+        if self.model is None:
+            if row not in state.objects:
+                from streamflow.models.shape import with_gaps
+
+                state.objects[row] = with_gaps(trained)
+        elif self.model.untouched(state, row):
+            try:
+                self.model.take_over(state, row, trained)
+            except StateError as error:
+                raise StateError(f"step {self.step!r}: the start of {name!r}: {error}") from None
+
+    def trained(self, state: State, row: int) -> Any:
+        """A device's River object: it goes on with identical scores."""
+        if self.model:
+            return self.model.export(state, row, self.estimator)
+        from streamflow.models.shape import without_gaps
+
+        return without_gaps(state.objects.get(row, self.river))
 
     def on_batch(self, batch: Batch, state: State) -> Batch:
         """Score, then learn, reading by reading in effect."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -113,6 +114,12 @@ class MonitorDrift(Stage):
         bound = replace(self, detector=detector)
         object.__setattr__(bound, "_seeding", seeding)
         return bound
+
+    def trained(self, state: State, row: int) -> Any:
+        """A device's River drift detector: it goes on as this one would."""
+        if self.model:
+            return self.model.export(state, row, self.detector)
+        return deepcopy(state.objects.get(row, self.detector))
 
     def on_batch(self, batch: Batch, state: State) -> tuple[Batch, list[Event]]:
         """Update the detectors, reading by reading in effect."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -125,6 +126,14 @@ class Impute(Stage):
         from streamflow.models.record import imputer_bytes
 
         return imputer_bytes(self.hold, self.sensors)
+
+    def trained(self, state: State, row: int) -> Any:
+        """A device's River imputer; None if it fills with the last value."""
+        if self.by_time:
+            return None
+        if self.model:
+            return self.model.export(state, row, self.hold)
+        return deepcopy(state.objects.get(row, self.hold))
 
     def on_batch(self, batch: Batch, state: State) -> Batch:
         """Fill in each device's values, within the batch and over its edge."""

@@ -68,6 +68,7 @@ def test_internal_fields_are_no_parameters() -> None:
         "estimator",
         "sensors",
         "target",
+        "start",
         "learn",
         "gate",
     }
