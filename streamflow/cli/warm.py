@@ -9,7 +9,7 @@ from streamflow.cli.output import print_json
 
 NAME = "warm"
 HELP = "compile a flow's kernels and keep them, for images and quick starts"
-EXAMPLE = "NUMBA_CACHE_DIR=/opt/kernels streamflow warm machines.py"
+EXAMPLE = "streamflow warm machines.py"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
