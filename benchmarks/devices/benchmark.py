@@ -46,7 +46,22 @@ def run(size: str, repeats: int) -> Report:
         repeats,
     )
     about = f"{devices:,} devices with 100 bytes of state each; {repeats} runs of each side."
-    return Report("devices", size, describe(), _cases(ours, baseline, devices), about)
+    cases = (*_cases(ours, baseline, devices), *_allowed(devices, SIZES[size].allowed))
+    return Report("devices", size, describe(), cases, about)
+
+
+def _allowed(devices: int, allowed: float) -> tuple[Case, ...]:
+    """What detectors hold of memory, against what they may."""
+    held = process.call("benchmarks.devices.scorers:run", devices)
+    trees = process.call("benchmarks.devices.scorers:trees")
+    scorers = (held["peak"] / devices,)
+    return tuple(
+        Case(f"{name}; allowed", "bytes", ours, (most,), lower_is_better=True, floor=1.0)
+        for name, ours, most in (
+            ("a device with a GaussianScorer", scorers, allowed),
+            ("MinMaxScaler | HalfSpaceTrees", (trees,), 12_000.0),
+        )
+    )
 
 
 def _run(side: str, phases: Sequence[str], devices: int) -> Run:

@@ -15,18 +15,21 @@ TTL = HOUR
 
 @dataclass(frozen=True)
 class Size:
-    """How many devices, at most so many runs of each side, and which phases the baseline runs."""
+    """How many devices, at most so many runs of each side, which phases the baseline runs, and
+    how many bytes of memory a device with a GaussianScorer may take, its name and index included.
+    """
 
     devices: int
     repeats: int
     baseline: tuple[str, ...]
+    allowed: float
 
 
 SIZES = {
-    "small": Size(50_000, 2, ("start", "restart", "expire")),
+    "small": Size(50_000, 2, ("start", "restart", "expire"), 450.0),
     # Bytewax reads its store 1,000 keys at a time and each time looks through all of them: with a
     # million keys a restart had not ended after 9 minutes.
-    "full": Size(1_000_000, 3, ("start",)),
+    "full": Size(1_000_000, 3, ("start",), 250.0),
 }
 
 

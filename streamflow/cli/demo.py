@@ -11,6 +11,7 @@ from streamflow.cli.output import ProgressLine, check_writable, print_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from streamflow.core.event import Event
     from streamflow.engine.episodes import Episode, Incident, Verdict
     from streamflow.engine.result import Result
     from streamflow.flow.flow import Flow
@@ -58,7 +59,8 @@ def main(options: argparse.Namespace) -> int:
     check_writable(options.page)
     line = ProgressLine("demo")
     flow = demo_flow(DATA / "fleet.csv.gz")
-    result = flow.replay(workers=options.workers, progress=line)
+    tell = None if options.json else _First(line)
+    result = flow.replay(workers=options.workers, progress=line, events=tell)
     line.done()
     incidents = read_incidents(DATA / "incidents.csv", flow.schema)
     found = episodes(result.events)
@@ -84,6 +86,24 @@ def main(options: argparse.Namespace) -> int:
     print(f"\nspeed     {rate:,.0f} readings/s, every device's model learning from every reading")
     print(f"page      {options.page.resolve()}")
     return 0 if result.balance.adds_up else 1
+
+
+class _First:
+    """Says at once what the first alert is, while the replay goes on."""
+
+    def __init__(self, line: ProgressLine) -> None:
+        self._line, self._told = line, False
+
+    def __call__(self, events: Sequence[Event]) -> None:
+        from streamflow.core.event import iso
+
+        first = next((event for event in events if event.kind == "alert"), None)
+        if first is None or self._told:
+            return
+        self._told = True
+        self._line.done()
+        score = f"score {first.fields['score']:.1f}"
+        print(f"first     {first.device}, {iso(first.time)}, {score}", flush=True)
 
 
 def _print(

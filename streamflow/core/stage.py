@@ -82,6 +82,9 @@ class Stage:
         """Handle readings, one after the other in effect, however they are batched."""
         raise NotImplementedError(f"{type(self).__name__} defines no on_batch")
 
+    def warm(self, batch: Batch, state: State) -> None:
+        """Call, to no effect, the kernels that `on_batch` calls only at times."""
+
     def on_tick(self, now: int, state: State) -> Output | None:
         """Time has come to `now` (ns UTC, as `arrived`) without a reading.
 

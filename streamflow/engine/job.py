@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from streamflow.core.clock import Clock, SystemClock
 from streamflow.core.connect import DeadLetter, Reader, Sink, Writer
+from streamflow.core.event import Event
 from streamflow.engine.balance import Balance
 from streamflow.engine.delivery import Delivery
 from streamflow.engine.intake import Parcel
@@ -42,6 +43,8 @@ class Job:
         Told how far the sources are.
     captured
         Collects all that the shards give back, for a replay.
+    events
+        Given the events of a replay as they are raised.
     """
 
     plan: Plan
@@ -50,6 +53,7 @@ class Job:
     positions: Mapping[str, Any] = field(default_factory=dict)
     progress: Progress | None = None
     captured: Outcome | None = None
+    events: Callable[[Sequence[Event]], None] | None = None
     on_failure: Callable[[StreamflowError], None] | None = None
     """Told why the flow cannot go on, before Bytewax says it in its own way."""
     clock: Clock = field(default_factory=SystemClock)
@@ -131,6 +135,8 @@ class Job:
             if self.captured is not None:
                 self.captured.add(outcome)
                 self.dead += parcel.dead if parcel else []
+            if self.events and outcome.events:
+                self.events(outcome.events)
 
     def failed(self, error: StreamflowError) -> None:
         """The flow cannot go on."""

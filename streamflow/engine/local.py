@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 
 from streamflow.core.clock import Clock, SystemClock
 from streamflow.core.connect import DeadLetter, Source
+from streamflow.core.event import Event
 from streamflow.engine.intake import Intake
 from streamflow.engine.plan import Plan
 from streamflow.engine.result import Result
@@ -25,6 +26,7 @@ def replay(
     sources: tuple[Source, ...],
     *,
     progress: Progress | None = None,
+    events: Callable[[Sequence[Event]], None] | None = None,
     clock: Clock | None = None,
 ) -> Result:
     """Run the stages of a plan over sources to their end, sinks closed; all results in memory."""
@@ -51,12 +53,18 @@ def replay(
                     waits.append(intake.reader.next_poll())
                 for parcel in parcels:
                     dead += parcel.dead
-                    outcome.add(shard.on_parcel(parcel))
+                    gave = shard.on_parcel(parcel)
+                    outcome.add(gave)
+                    if events and gave.events:
+                        events(gave.events)
                 if progress:
                     progress(_fraction(opened), shard.balance.readings)
             if intakes and len(waits) == len(intakes):
                 clock.sleep(min(waits))
-        outcome.add(shard.on_end())
+        gave = shard.on_end()
+        outcome.add(gave)
+        if events and gave.events:
+            events(gave.events)
     finally:
         for intake in opened:
             intake.reader.close()

@@ -24,6 +24,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
 from streamflow.core.connect import Source
+from streamflow.core.event import Event
 from streamflow.engine.balance import Balance
 from streamflow.engine.delivery import COMMITTED, Delivery, Item
 from streamflow.engine.intake import Intake, Parcel
@@ -84,13 +85,18 @@ def execute(job: Job, *, workers: int = 1, place: Place | None = None) -> Balanc
 
 
 def replay(
-    plan: Plan, sources: tuple[Source, ...], workers: int, *, progress: Progress | None = None
+    plan: Plan,
+    sources: tuple[Source, ...],
+    workers: int,
+    *,
+    progress: Progress | None = None,
+    events: Callable[[Sequence[Event]], None] | None = None,
 ) -> Result:
     """What `local.replay` does, on Bytewax with threads."""
     steps = tuple(step for step in plan.steps if not isinstance(step, Tap))
     closed = replace(plan, sources=sources, steps=steps, taps=())
     captured = Outcome()
-    job = Job(closed, progress=progress, captured=captured)
+    job = Job(closed, progress=progress, captured=captured, events=events)
     began = perf_counter()
     execute(job, workers=workers)
     return Result.of(plan, job.shards, captured, list(job.dead), perf_counter() - began)

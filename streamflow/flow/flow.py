@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from streamflow.core.batch import Batch
 from streamflow.core.connect import Sink, Source
 from streamflow.core.duration import duration
+from streamflow.core.event import Event
 from streamflow.core.schema import Schema, Sensor
 from streamflow.core.stage import Stage
 from streamflow.engine.local import Progress, replay
@@ -133,7 +134,12 @@ class Flow:
         return plan(self.name, self.schema, self.parts, self.shards, ttl, self.fault_limit)
 
     def replay(
-        self, data: Data | None = None, *, workers: int = 0, progress: Progress | None = None
+        self,
+        data: Data | None = None,
+        *,
+        workers: int = 0,
+        progress: Progress | None = None,
+        events: Callable[[Sequence[Event]], None] | None = None,
     ) -> Result:
         """Run the stages in this process over history, sinks closed.
 
@@ -146,6 +152,8 @@ class Flow:
             0: without Bytewax; else on Bytewax with so many threads. The result is the same.
         progress
             Called with the fraction read and the readings so far.
+        events
+            Called with events as they are raised; all are in the result, too.
         """
         if workers < 0:
             raise FlowError(f"flow {self.name!r}: workers={workers}; at least 0")
@@ -158,8 +166,8 @@ class Flow:
         if workers:
             from streamflow.engine import wax
 
-            return wax.replay(checked, sources, workers, progress=progress)
-        return replay(checked, sources, progress=progress)
+            return wax.replay(checked, sources, workers, progress=progress, events=events)
+        return replay(checked, sources, progress=progress, events=events)
 
     def run(
         self, *, workers: int = 1, state: str | Path | None = None, epoch: str = "2s"

@@ -123,6 +123,11 @@ class Alert(Stage):
         raised.sort(key=itemgetter(0))
         return batch.with_columns({column: alert}), [event for _, event in raised]
 
+    def warm(self, batch: Batch, state: State) -> None:
+        """The kernel is called only when there is something to follow."""
+        never, nothing = np.zeros(len(batch), bool), np.zeros(len(batch))
+        follow(state, batch, never, never, nothing, self._after, self._hold, nothing)
+
     @cached_property
     def _after(self) -> int:
         return duration(self.after)

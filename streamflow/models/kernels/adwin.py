@@ -13,13 +13,12 @@ from struct import Struct
 from typing import Any, Self
 
 import numpy as np
-from numba import njit
 from river import drift
 
 from streamflow.core.batch import Codes, Values
 from streamflow.core.memory import Field
 from streamflow.errors import StateError
-from streamflow.models.kernels.base import CannotCompileError, Fields, Watcher, kernel
+from streamflow.models.kernels.base import CannotCompileError, Fields, Watcher, inlined, kernel
 
 LEVELS = 32
 """Buckets of 1, 2, 4 ... readings. The last level's two oldest buckets are forgotten when it is
@@ -30,7 +29,7 @@ _HEAD = Struct("<dIQdddddd4IQ")
 _BUCKET = Struct("<QQ")
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@inlined
 def _drop_oldest(total, spread, count, levels, sums, row, most):  # type: ignore[no-untyped-def]
     """Forget the oldest bucket of the window."""
     last = int(levels[row]) - 1
@@ -49,7 +48,7 @@ def _drop_oldest(total, spread, count, levels, sums, row, most):  # type: ignore
         levels[row] = last
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@inlined
 def _add(total, spread, count, levels, sums, row, most, value):  # type: ignore[no-untyped-def]
     """Add a value as a bucket of its own; where a level is over-full, merge its two oldest."""
     sums[row, 0] += 1.0
@@ -84,7 +83,7 @@ def _add(total, spread, count, levels, sums, row, most, value):  # type: ignore[
         level += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@inlined
 def _old_differs(total, count, levels, sums, row, most, delta, shortest):  # type: ignore[no-untyped-def]
     """Whether some older part of the window has another mean than the rest."""
     old, old_total = 0.0, 0.0

@@ -19,7 +19,6 @@ from math import ceil
 from typing import Any, Self
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from streamflow.core.batch import Codes, Mask, Values
@@ -30,6 +29,7 @@ from streamflow.models.kernels.base import (
     Detector,
     Fields,
     Inputs,
+    inlined,
     kernel,
 )
 from streamflow.models.kernels.prefetch import prefetch
@@ -38,7 +38,7 @@ MOST_SENSORS = 62
 """Which sensors a device's first reading had is kept as bits of an int64."""
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _leaves(features, thresholds, at, height, x, i, out):  # type: ignore[no-untyped-def]
     """The leaf of each tree that a reading with all sensors falls into.
 
@@ -60,7 +60,7 @@ def _leaves(features, thresholds, at, height, x, i, out):  # type: ignore[no-unt
         out[t] -= branches
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _walk(features, thresholds, at, height, x, here, i, own, base, place, more):  # type: ignore[no-untyped-def]
     """The leaf that a reading falls into; where a sensor is missing, by the heavier child.
 
@@ -81,7 +81,7 @@ def _walk(features, thresholds, at, height, x, here, i, own, base, place, more):
     return node - (2**height - 1)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _pass(own, path, leaf, base, reference, latest, limit, more):  # type: ignore[no-untyped-def]
     """A tree's part of the score; on the way `more` is added to the masses that are learned in."""
     total, counts = np.int64(0), np.int64(1)

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks.devices import benchmark, keyed, ours
+from benchmarks.devices import benchmark, keyed, ours, scorers
 from benchmarks.devices.watch import Figures
 from benchmarks.frame import Case
 
@@ -41,10 +41,24 @@ def test_a_state_with_the_wrong_devices_fails_the_run(
 
 def test_what_the_baseline_was_spared_has_no_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     figures = dict.fromkeys(Figures.__annotations__, 1.0)
-    monkeypatch.setattr(benchmark.process, "call", lambda *_: figures)
+    told = {"benchmarks.devices.scorers:run": {"peak": 1.0}, "benchmarks.devices.scorers:trees": 1}
+    monkeypatch.setattr(benchmark.process, "call", lambda name, *_: told.get(name, figures))
     monkeypatch.setattr(benchmark.shutil, "copytree", lambda *_: None)
     small = {case.name: case for case in benchmark.run("small", 1).cases}
     full = {case.name: case for case in benchmark.run("full", 1).cases}
     assert small["restart, CPU"].floor is not None
     assert (full["restart, CPU"].floor, full["restart, CPU"].baseline) == (None, ())
     assert all(isinstance(case, Case) and len(case.ours) == 1 for case in full.values())
+
+
+def test_a_scorer_and_trees_take_no_more_than_they_may() -> None:
+    figures = scorers.run(DEVICES)
+    assert 0 < figures["declared"] * DEVICES <= 24 * DEVICES
+    assert figures["held"] <= figures["peak"]
+    assert 10_000 < scorers.trees() < 12_000
+
+
+def test_more_memory_than_allowed_is_below_the_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"benchmarks.devices.scorers:run": {"peak": 5e7}, "benchmarks.devices.scorers:trees": 1}
+    monkeypatch.setattr(benchmark.process, "call", lambda name, *_: told[name])
+    assert [case.ok for case in benchmark._allowed(100_000, 499.0)] == [False, True]
