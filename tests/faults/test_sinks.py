@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from streamflow_connectors import files
 
-from streamflow import Batch, DeadLetter, Event, Outlet, Position, Sink, Writer
+from streamflow import Batch, DeadLetter, Event, Outlet, Position, Sink, Writer, buffered
 from streamflow.core.connect import OUTLETS
+from streamflow.engine.frozen import thaw
+from streamflow.engine.queue import Queue
 from streamflow.testing import check_sink, sinks
 from streamflow.testing.sinks import _items as items_of
 from streamflow.testing.sinks import _names as names_of
@@ -48,6 +50,20 @@ def test_csv(of: Outlet, tmp_path: Path) -> None:
         return [row["payload" if of == "dead_letters" else "device"] for row in rows]
 
     check_sink(lambda: files.csv(path, of=of), there, tear=tearing(path))
+
+
+def test_buffered(tmp_path: Path) -> None:
+    path, queue = tmp_path / "out.jsonl", tmp_path / "queue"
+
+    def there() -> list[str]:
+        """What has arrived, and what is certain to."""
+        out = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        waiting = Queue(queue)
+        items = [item for held in waiting.oldest(10**6, 10**9) for item in thaw(held.data)]
+        waiting.close()
+        return [row["device"] for row in out] + [item.device for item in items]  # type: ignore[union-attr]
+
+    check_sink(lambda: buffered(files.jsonl(path, of="alerts"), queue), there)
 
 
 @pytest.mark.parametrize("make", [files.csv, files.jsonl])

@@ -1,0 +1,1 @@
+"""A buffered sink's durable queue, beside one SQLite row for each reading."""
