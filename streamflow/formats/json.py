@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -49,16 +50,20 @@ class JsonDecoder:
         self._columns = Columns(schema)
         self._names = [schema.device, schema.time, *schema.sensors, *schema.tags]
         self._typed = msgspec.json.Decoder(_struct(schema)).decode
+        self._getters = [attrgetter(f"f{i}") for i in range(len(self._names))]
         self._untyped = msgspec.json.Decoder().decode
 
     def decode(self, messages: Messages, dead: Trouble) -> Decoded:
         """All readings of the messages, in order."""
         rows: Sequence[int] = range(len(messages.payloads))
+        columns: Iterable[Sequence[Any]]
         try:
-            values = list(map(astuple, map(self._typed, messages.payloads)))
+            # Not as tuples: thousands of them would keep the garbage collector busy.
+            things = list(map(self._typed, messages.payloads))
+            columns = [list(map(get, things)) for get in self._getters]
         except _NOT_TYPED:
             values, rows = self._one_by_one(messages, dead)
-        columns = zip(*values, strict=True) if values else [()] * len(self._names)
+            columns = zip(*values, strict=True) if values else [()] * len(self._names)
         fields = dict(zip(self._names, columns, strict=True))
         return self._columns.build(fields, np.array(rows, np.intp), messages, dead)
 

@@ -55,6 +55,8 @@ class TimeParser:
     def many(self, raw: Sequence[Any], bad: Callable[[int, str], None]) -> Times:
         """The times of many messages; `bad(i, reason)` for each that is none."""
         fast = self._uniform(raw)
+        if fast is None:
+            fast = self._numbers(raw)
         if fast is not None:
             return fast
         out = np.zeros(len(raw), np.int64)
@@ -89,6 +91,25 @@ class TimeParser:
     def _uniform(self, raw: Sequence[Any]) -> Times | None:
         plain = self._utc and self._format is None and self._scale is None
         return parse_uniform(raw) if plain else None
+
+    def _numbers(self, raw: Sequence[Any]) -> Times | None:
+        """What `_number` gives for each, for ints or floats of one unit; None if they are not."""
+        kinds = set(map(type, raw))
+        if kinds not in ({int}, {float}):
+            return None
+        try:
+            values = np.array(raw, np.int64 if kinds == {int} else np.float64)
+        except OverflowError:
+            return None
+        low, high = values.min().item(), values.max().item()
+        scale = self._scale or _epoch_scale(high)
+        # Of one unit, none refused; NaN fails every comparison.
+        if not (low >= 0 and high * scale < 2**63 and scale == (self._scale or _epoch_scale(low))):
+            return None
+        whole = values.astype(np.int64, copy=False)
+        if kinds == {int}:
+            return np.asarray(whole * scale)
+        return np.asarray(whole * scale + np.rint((values - whole) * scale).astype(np.int64))
 
     def _text(self, text: str) -> int:
         # Digits only are a number: fromisoformat reads the milliseconds 1710111241530 as a day of
