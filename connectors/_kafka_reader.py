@@ -16,6 +16,8 @@ from streamflow.errors import ConnectorError, FlowError
 if TYPE_CHECKING:
     from streamflow_connectors.kafka import KafkaTopic
 
+CHUNK = 500
+"""So many records are taken at once: Python's garbage collector runs when there are 700 more."""
 DEFAULTS = {
     "isolation.level": "read_committed",
     "queued.max.messages.kbytes": 32 * 1024,
@@ -46,6 +48,7 @@ class TopicReader(Reader):
             fresh=self._position is None,
         )
         self._next = orders.offsets
+        self._told = [*([source.key] if source.key else []), *source.headers]
         self._ear = Ear()
         cluster = source.cluster
         config = {
@@ -95,37 +98,45 @@ class TopicReader(Reader):
             raise self._scout.failed
         while self._scout.found:
             self._start(*self._scout.found.popleft())
-        # For each message only C code runs here: `map` over methods that are written in C.
-        records: list[Any] = self._consumer.consume(limit, 0)
-        if any(map(Record.error, records)):
-            troubles = [record for record in records if record.error()]
-            records = [record for record in records if not record.error()]
-        else:
-            troubles = []
-        last: dict[Any, Any] = dict(
-            zip(map(Record.partition, records), map(Record.offset, records), strict=True)
-        )
-        self._next |= {number: offset + 1 for number, offset in last.items()}
-        for trouble in troubles:
-            self._trouble(trouble)
-        if not records:
+        payloads: list[Any] = []
+        parts: list[int] = []
+        offsets: list[int] = []
+        fields: dict[str, list[str | None]] = {name: [] for name in self._told}
+        while len(payloads) < limit:
+            records: list[Any] = self._consumer.consume(min(CHUNK, limit - len(payloads)), 0)
+            full = len(records) == CHUNK
+            if any(map(Record.error, records)):
+                troubles = [record for record in records if record.error()]
+                records = [record for record in records if not record.error()]
+            else:
+                troubles = []
+            # For each message only C code runs: `map` over methods that are written in C.
+            at: list[Any] = list(map(Record.partition, records))
+            to: list[Any] = list(map(Record.offset, records))
+            self._next |= {n: last + 1 for n, last in dict(zip(at, to, strict=True)).items()}
+            payloads += map(Record.value, records)
+            parts += at
+            offsets += to
+            if fields:
+                self._read_fields(records, fields)
+            for trouble in troubles:
+                self._trouble(trouble)
+            if not full:
+                break
+        if not payloads:
             return None
-        payloads: list[Any] = list(map(Record.value, records))
         if None in payloads:
             payloads = [payload or b"" for payload in payloads]
-        return Messages(
-            payloads, Places(records), arrived=self._clock.now(), fields=self._fields(records)
-        )
+        return Messages(payloads, Places(parts, offsets), arrived=self._clock.now(), fields=fields)
 
-    def _fields(self, records: Sequence[Any]) -> dict[str, list[str | None]]:
+    def _read_fields(self, records: Sequence[Any], fields: Mapping[str, list[str | None]]) -> None:
         source = self._source
-        out: dict[str, list[str | None]] = {}
         if source.key:
-            out[source.key] = [_text(record.key()) for record in records]
+            fields[source.key] += [_text(record.key()) for record in records]
         if source.headers:
             heads = [dict(record.headers() or ()) for record in records]
-            out |= {name: [_text(head.get(name)) for head in heads] for name in source.headers}
-        return out
+            for name in source.headers:
+                fields[name] += [_text(head.get(name)) for head in heads]
 
     def _start(self, topic: str, offsets: Mapping[int, int]) -> None:
         held = {at.partition for at in self._consumer.assignment()}
@@ -193,11 +204,11 @@ def _text(data: bytes | str | None) -> str | None:
 class Places(Sequence[str]):
     """Where messages are, "partition:offset"; written only when a person is to read it."""
 
-    def __init__(self, records: Sequence[Record]) -> None:
-        self._records = records
+    def __init__(self, parts: Sequence[int], offsets: Sequence[int]) -> None:
+        self._parts, self._offsets = parts, offsets
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._parts)
 
     @overload
     def __getitem__(self, i: int) -> str: ...
@@ -205,5 +216,5 @@ class Places(Sequence[str]):
     def __getitem__(self, i: slice) -> Sequence[str]: ...
     def __getitem__(self, i: int | slice) -> str | Sequence[str]:
         if isinstance(i, slice):
-            return Places(self._records[i])
-        return f"{self._records[i].partition()}:{self._records[i].offset()}"
+            return Places(self._parts[i], self._offsets[i])
+        return f"{self._parts[i]}:{self._offsets[i]}"

@@ -73,7 +73,8 @@ class Kafka:
             "ssl.keystore.location": str(pem),
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users": "User:ANONYMOUS",
-            "log.retention.check.interval.ms": "200",
+            "broker.session.timeout.ms": "1500",
+            "broker.heartbeat.interval.ms": "300",
             "message.max.bytes": "200000",
         }
         listeners = {"SECURE": (secure, "SASL_SSL")}

@@ -187,7 +187,8 @@ def test_waiting_for_the_servers_is_said(
     from streamflow_connectors import _kafka_writer
 
     monkeypatch.setattr(_kafka_writer, "SLOW", 0)
-    writer = publish(mock, **{"linger.ms": 500})
+    mock.fail(PRODUCE, NOT_ENOUGH_REPLICAS, 2)
+    writer = publish(mock, **{"retry.backoff.ms": 500})
     writer.write(alerts(5))
     with caplog.at_level(logging.WARNING):
         writer.snapshot()

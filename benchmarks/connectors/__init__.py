@@ -1,0 +1,1 @@
+"""Messages of a broker into columns: our connectors beside those that a user would take."""

@@ -1,0 +1,32 @@
+"""Collects the cases of all systems into a report; each system has a module of its own."""
+
+from __future__ import annotations
+
+from benchmarks.connectors import kafka
+from benchmarks.frame import Report
+from benchmarks.machine import describe
+
+SYSTEMS = (kafka,)
+
+
+def run(size: str, repeats: int) -> Report:
+    """Compare both sides on each system.
+
+    Parameters
+    ----------
+    size
+        "small" or "full".
+    repeats
+        Runs of each side.
+
+    Raises
+    ------
+    BenchmarkError
+        If a server is missing, or if the two sides do not get the same columns.
+    """
+    cases, about = [], []
+    for system in SYSTEMS:
+        found, said = system.run(size, repeats)
+        cases += found
+        about.append(said)
+    return Report("connectors", size, describe(), tuple(cases), "; ".join(about) + ".")
