@@ -163,4 +163,3 @@ def baseline(address: str, count: int) -> Any:
     meter = Meter(count)
     run_main(flow)
     return meter.told()
-

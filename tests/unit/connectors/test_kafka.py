@@ -51,10 +51,9 @@ def test_options_are_checked(options: dict[str, Any], said: str) -> None:
     [
         (Servers("127.0.0.1"), "not host:port"),
         (Servers("plant:sesame@127.0.0.1:9092"), "not host:port"),
-        (Servers(HERE, user="plant"), "user= and password= belong together"),
-        (Servers(HERE, user="plant", password="sesame"), "env:VARIABLE or file:PATH"),
-        (Servers(HERE, user="plant", password="env:NO_SUCH"), "the environment has no NO_SUCH"),
-        (Servers(HERE, config={"sasl.password": "sesame"}), "which is a secret; use password="),
+        (Servers(HERE, user="plant"), "user= belongs together with password_env="),
+        (Servers(HERE, user="plant", password_env="NO_SUCH"), "environment has no such"),
+        (Servers(HERE, config={"sasl.password": "sesame"}), "which is a secret; use password_env="),
         (Servers(HERE, config={"acks": 1}), "'acks', which the promise rests on"),
         (Servers(HERE, ca="no/such/ca.pem"), "ca='no/such/ca.pem': there is no such file"),
     ],
