@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from streamflow_connectors._secret import read_secret
+from streamflow_connectors._secrets import secret
 
 from streamflow.errors import FlowError
 
@@ -59,34 +59,35 @@ class Servers:
     ----------
     addresses
         host:port of one or more brokers, with commas between.
-    user, password, mechanism
-        Log in with SASL. `password` says where the password is: "env:VARIABLE" or "file:PATH".
-        The mechanism is "SCRAM-SHA-512", "SCRAM-SHA-256" or "PLAIN".
+    user, password_env, password_file, mechanism
+        Log in with SASL. The password is in an environment variable or in the first line of a
+        file. The mechanism is "SCRAM-SHA-512", "SCRAM-SHA-256" or "PLAIN".
     tls
         Encrypt. Servers are checked against the authorities that the system trusts.
     ca
         A file with the authorities to trust in their place; says `tls`, too.
-    cert, key, key_password
-        Files with a certificate of one's own and its key, where servers ask for one; and where
-        the password of that key is.
+    certificate, key, key_password_env
+        Files with a certificate of one's own and its key, where servers ask for one; and the
+        environment variable with the password of that key.
     config
         Other properties of librdkafka, by their names there.
 
     Examples
     --------
-    >>> Servers("kafka-1:9093,kafka-2:9093", user="plant", password="env:KAFKA_PASSWORD")
+    >>> Servers("kafka-1:9093,kafka-2:9093", user="plant", password_env="KAFKA_PASSWORD")
     Servers('kafka-1:9093,kafka-2:9093', user='plant')
     """
 
     addresses: str
     user: str = field(default="", kw_only=True)
-    password: str = field(default="", kw_only=True)
+    password_env: str = field(default="", kw_only=True)
+    password_file: str | Path | None = field(default=None, kw_only=True)
     mechanism: str = field(default="SCRAM-SHA-512", kw_only=True)
     tls: bool = field(default=False, kw_only=True)
     ca: str | Path | None = field(default=None, kw_only=True)
-    cert: str | Path | None = field(default=None, kw_only=True)
+    certificate: str | Path | None = field(default=None, kw_only=True)
     key: str | Path | None = field(default=None, kw_only=True)
-    key_password: str = field(default="", kw_only=True)
+    key_password_env: str = field(default="", kw_only=True)
     config: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     def __repr__(self) -> str:
@@ -106,21 +107,24 @@ class Servers:
             raise FlowError(
                 f'{place}: servers= holds something that is not host:port, as in "kafka-1:9092" or '
                 f'"kafka-1:9092,kafka-2:9092"; who logs in is said with Servers(..., user=, '
-                f"password=)"
+                f"password_env=)"
             )
-        if bool(self.user) != bool(self.password):
-            raise FlowError(f"{place}: user= and password= belong together; one is missing")
+        if bool(self.user) != bool(self.password_env or self.password_file):
+            raise FlowError(
+                f"{place}: user= belongs together with password_env= or password_file=, which say "
+                f"where the password is; one of them is missing"
+            )
         for name in self.config:
             if _SECRET.search(name):
                 raise FlowError(
-                    f"{place}: config= holds {name!r}, which is a secret; use password= "
-                    f"or key_password="
+                    f"{place}: config= holds {name!r}, which is a secret; use password_env=, "
+                    f"password_file= or key_password_env="
                 )
             if name in owned:
                 raise FlowError(
                     f"{place}: config= holds {name!r}, which the promise rests on; leave it out"
                 )
-        for name in ("ca", "cert", "key"):
+        for name in ("ca", "certificate", "key"):
             file = getattr(self, name)
             if file and not Path(file).is_file():
                 raise FlowError(f"{place}: {name}={str(file)!r}: there is no such file")
@@ -135,23 +139,23 @@ class Servers:
             "reconnect.backoff.max.ms": 2000,
             "socket.keepalive.enable": True,
         }
-        tls = self.tls or self.ca is not None or self.cert is not None
+        tls = self.tls or self.ca is not None or self.certificate is not None
         if tls or self.user:
             given["security.protocol"] = ("SASL_" if self.user else "") + (
                 "SSL" if tls else "PLAINTEXT"
             )
         if self.user:
-            password = read_secret(place, "password", self.password)
+            password = secret(place, "password", self.password_env, self.password_file)
             given |= {"sasl.mechanism": self.mechanism, "sasl.username": self.user}
             given["sasl.password"] = password
         files = {
             "ssl.ca.location": self.ca,
-            "ssl.certificate.location": self.cert,
+            "ssl.certificate.location": self.certificate,
             "ssl.key.location": self.key,
         }
         given |= {name: str(file) for name, file in files.items() if file}
-        if self.key_password:
-            given["ssl.key.password"] = read_secret(place, "key_password", self.key_password)
+        if self.key_password_env:
+            given["ssl.key.password"] = secret(place, "key_password", self.key_password_env, None)
         return given
 
     def sentence(self, error: KafkaError, topic: str, *, reading: bool) -> str:
@@ -160,11 +164,11 @@ class Servers:
         if code in ("_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED"):
             return (
                 f"{self.shown} refuses the login of {who}: check user=, mechanism= "
-                f"({self.mechanism}) and the secret that password= names"
+                f"({self.mechanism}) and what password_env= or password_file= holds"
             )
         if code == "_SSL":
             return (
-                f"no TLS with {self.shown}: {_brief(error)}; check ca=, cert= and key=, "
+                f"no TLS with {self.shown}: {_brief(error)}; check ca=, certificate= and key=, "
                 f"and that the port speaks TLS"
             )
         if code in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"):

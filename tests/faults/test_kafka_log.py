@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import resource
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,6 +106,29 @@ def test_what_is_gone_while_the_flow_reads_slowly(lost: str, kafka: Kafka) -> No
             assert len(begun) < 900
     finally:
         reader.close()
+
+
+def test_a_flow_that_is_slow_does_not_grow(kafka: Kafka, observe: Observe) -> None:
+    topic = kafka.topic()
+    kafka.send(topic, [(None, b" " * 10_000)] * 10_000)
+    gc.collect()
+    before = resident()
+    with reading(kafka, topic) as reader:
+        drain(reader, 1)
+        time.sleep(3)
+        grown = (resident() - before) / 1e6
+    kafka.delete(topic)
+    assert grown < 65
+    observe(
+        "a flow that does not come to read, 100 MB waiting in Kafka",
+        "bounded memory: 32 MB of messages and what one fetch brings",
+        f"{grown:.0f} MB more",
+    )
+
+
+def resident() -> int:
+    """Bytes of memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def test_a_topic_that_is_created_anew_under_a_running_flow(kafka: Kafka) -> None:

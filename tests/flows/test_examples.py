@@ -78,7 +78,7 @@ def reasons(result: Result) -> list[tuple[str, int, str]]:
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 6
+    assert len(EXAMPLES) == 7
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

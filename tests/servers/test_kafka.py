@@ -22,7 +22,7 @@ SCHEMA = Schema("device", "time", {"t": Sensor()}, ("site",))
 def login(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> Servers:
     """The listener with TLS, for a user who may do nothing."""
     monkeypatch.setenv("KAFKA_PASSWORD", PASSWORD)
-    return Servers(kafka.secure, user=USER, password="env:KAFKA_PASSWORD", ca=kafka.ca)
+    return Servers(kafka.secure, user=USER, password_env="KAFKA_PASSWORD", ca=kafka.ca)
 
 
 def alert(n: int) -> Event:
@@ -126,11 +126,11 @@ def wrong(what: str, kafka: Kafka, login: Servers) -> tuple[str, str | Servers]:
         case "name":
             return topic, "no-such-host.invalid:9092"
         case "password":
-            return topic, Servers(kafka.secure, user=USER, password="env:OTHER", ca=kafka.ca)
+            return topic, Servers(kafka.secure, user=USER, password_env="OTHER", ca=kafka.ca)
         case "user":
-            return topic, Servers(kafka.secure, user="who", password="env:OTHER", ca=kafka.ca)
+            return topic, Servers(kafka.secure, user="who", password_env="OTHER", ca=kafka.ca)
         case "authority":
-            return topic, Servers(kafka.secure, user=USER, password="env:OTHER", tls=True)
+            return topic, Servers(kafka.secure, user=USER, password_env="OTHER", tls=True)
         case "no tls":
             return topic, kafka.secure
         case "topic":

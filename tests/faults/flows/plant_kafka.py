@@ -39,10 +39,7 @@ def placed(r: Any) -> Reject | None:
 
 
 servers = os.environ.get("SERVERS", "127.0.0.1:9092")
-sink_servers = kafka.Servers(
-    os.environ.get("SINK_SERVERS", servers),
-    config={"message.timeout.ms": int(os.environ.get("TIMEOUT", "60000"))},
-)
+sink_servers = kafka.Servers(servers, config={"topic.metadata.propagation.max.ms": 500})
 flow = (
     Flow("plant", device="machine", time="at", sensors=["t"], tags=["site"])
     | kafka.topic(

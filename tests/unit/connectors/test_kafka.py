@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from streamflow_connectors import kafka
 from streamflow_connectors.kafka import KafkaSink, KafkaTopic, Servers
 
 from streamflow import Event, Schema, Sensor
-from streamflow.errors import ConnectorError, FlowError
+from streamflow.errors import ConnectorError, FlowError, NotConnected
 
 SCHEMA = Schema("device", "time", {"t": Sensor()}, ("site",))
 HERE = "127.0.0.1:9092"
@@ -51,10 +50,9 @@ def test_options_are_checked(options: dict[str, Any], said: str) -> None:
     [
         (Servers("127.0.0.1"), "not host:port"),
         (Servers("plant:sesame@127.0.0.1:9092"), "not host:port"),
-        (Servers(HERE, user="plant"), "user= and password= belong together"),
-        (Servers(HERE, user="plant", password="sesame"), "env:VARIABLE or file:PATH"),
-        (Servers(HERE, user="plant", password="env:NO_SUCH"), "the environment has no NO_SUCH"),
-        (Servers(HERE, config={"sasl.password": "sesame"}), "which is a secret; use password="),
+        (Servers(HERE, user="plant"), "user= belongs together with password_env="),
+        (Servers(HERE, user="plant", password_env="NO_SUCH"), "environment has no such"),
+        (Servers(HERE, config={"sasl.password": "sesame"}), "which is a secret; use password_env="),
         (Servers(HERE, config={"acks": 1}), "'acks', which the promise rests on"),
         (Servers(HERE, ca="no/such/ca.pem"), "ca='no/such/ca.pem': there is no such file"),
     ],
@@ -102,6 +100,14 @@ class Mock:
     def fail(self, request: int, error: int, times: int) -> None:
         """Answer the next requests of a kind with an error."""
         self._lib.rd_kafka_mock_push_request_errors(self._cluster, request, times, *[error] * times)
+
+    def stop(self) -> None:
+        """Take the server away."""
+        self._lib.rd_kafka_mock_broker_set_down(self._cluster, 1)
+
+    def start(self) -> None:
+        """Bring it back, with all that it holds."""
+        self._lib.rd_kafka_mock_broker_set_up(self._cluster, 1)
 
     def close(self) -> None:
         self._lib.rd_kafka_mock_cluster_destroy(self._cluster)
@@ -157,7 +163,7 @@ def test_what_is_not_delivered_fails_the_snapshot(
     request_: int, error: int, said: str, mock: Mock
 ) -> None:
     mock.fail(request_, error, 10)
-    writer = publish(mock, **{"message.timeout.ms": 3000})
+    writer = publish(mock)
     writer.write(alerts(5))
     with pytest.raises(ConnectorError, match=said):
         writer.snapshot()
@@ -181,17 +187,30 @@ def test_a_message_that_is_too_large_is_named(mock: Mock) -> None:
     writer.close()
 
 
-def test_waiting_for_the_servers_is_said(
-    mock: Mock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_servers_that_are_away_are_waited_for(mock: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
     from streamflow_connectors import _kafka_writer
 
-    monkeypatch.setattr(_kafka_writer, "SLOW", 0)
-    mock.fail(PRODUCE, NOT_ENOUGH_REPLICAS, 2)
-    writer = publish(mock, **{"retry.backoff.ms": 500})
-    writer.write(alerts(5))
-    with caplog.at_level(logging.WARNING):
-        writer.snapshot()
-    assert "waiting for 127.0.0.1" in caplog.text
-    assert "to confirm 5 messages" in caplog.text
+    monkeypatch.setattr(_kafka_writer, "SLOW", 10**8)
+    few = {"queue.buffering.max.messages": 10, "reconnect.backoff.max.ms": 200}
+    writer = publish(mock, **few)
+    given = alerts(25)
+    mock.stop()
+    for _ in range(2):
+        with pytest.raises(NotConnected, match=r"10 messages wait: .*check servers="):
+            writer.write(given)
+    mock.start()
+    asked_until_done(lambda: writer.write(given))
+    asked_until_done(writer.snapshot)
+    assert read(mock) == [f"id-{n}" for n in range(25)]
     writer.close()
+
+
+def asked_until_done(what: Callable[[], Any]) -> None:
+    """As the engine asks a writer whose server is away."""
+    for _ in range(300):
+        try:
+            what()
+        except NotConnected:
+            continue
+        return
+    raise AssertionError("it is still away")
