@@ -24,6 +24,8 @@ FIRST_WAIT, LONGEST_WAIT = 0.1, 30.0
 LEAVE = 3.0
 """Seconds to say goodbye."""
 
+_JITTER = random.Random()  # its own: it draws nothing from what a user's code has seeded
+
 log = logging.getLogger("streamflow.mqtt")
 
 
@@ -127,7 +129,7 @@ class Link(ABC):
                 self.connected = False
             wait = FIRST_WAIT if self.connects > before else wait
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), wait * random.uniform(0.5, 1.0))
+                await asyncio.wait_for(self._stop.wait(), wait * _JITTER.uniform(0.5, 1.0))
             wait = min(2 * wait, LONGEST_WAIT)
 
     async def _once(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from random import uniform
+from random import Random
 from typing import ParamSpec, TypeVar
 
 from streamflow.core.clock import Clock, SystemClock
@@ -31,6 +31,7 @@ class Waits:
 
     def __init__(self) -> None:
         self._next = _FIRST
+        self._random = Random()  # its own: it draws nothing from what a user's code has seeded
         self.failures = 0
         """Since the start."""
 
@@ -40,7 +41,7 @@ class Waits:
         if isinstance(error, Backoff):
             return max(error.wait, _SOONEST)
         wait, self._next = self._next, min(2 * self._next, _LONGEST)
-        return wait * uniform(0.5, 1)
+        return wait * self._random.uniform(0.5, 1)
 
     def over(self) -> None:
         """It went well: the next failure is a first one."""

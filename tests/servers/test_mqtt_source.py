@@ -335,11 +335,11 @@ def test_readings_have_their_tags_from_the_topic(broker: Mosquitto) -> None:
     parcels: list[Any] = []
 
     def polled() -> bool:
-        parcel = intake.poll()
-        parcels.extend([parcel] if parcel else [])
+        parcels.extend(intake.poll())
         return bool(parcels)
 
     until(polled)
+    intake.reader.close()
     (row,) = parcels[0].batch.rows()
     assert (row["device"], row["site"], row["t"]) == ("pump-1", "north", 3.0)
     assert parcels[0].live
