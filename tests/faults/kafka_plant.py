@@ -87,10 +87,10 @@ class Plant:
         """Wait until it has found its partitions."""
         assert self.lab.wait_for(process, lambda: "reading part" in self.lab.log(process))
 
-    def finish(self, process: subprocess.Popen[str]) -> Ended:
+    def finish(self, process: subprocess.Popen[str], seconds: float = 60) -> Ended:
         """Wait until all is durable, then stop it."""
         self.wait_reading(process)
-        wait(lambda: self.done(process))
+        wait(lambda: self.done(process), seconds)
         process.send_signal(signal.SIGTERM)
         return self.lab.end(process)
 
