@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,11 +97,14 @@ class Plant:
     def send_slowly(self, input_: Input, seconds: float) -> threading.Thread:
         """Send from another thread, over so many seconds."""
 
+        def paced() -> Iterator[Sent]:
+            for number, message in enumerate(input_.messages):
+                if number % 50 == 0:
+                    time.sleep(50 * seconds / len(input_.messages))
+                yield message
+
         def send() -> None:
-            size = max(len(input_.messages) // 20, 1)
-            for at in range(0, len(input_.messages), size):
-                self.kafka.send(self.topic, input_.messages[at : at + size])
-                time.sleep(seconds / 20)
+            self.kafka.send(self.topic, paced())
 
         thread = threading.Thread(target=send)
         thread.start()

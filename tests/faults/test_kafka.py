@@ -20,9 +20,9 @@ def test_kill(
     make_lab: MakeLab, kafka: Kafka, rng: random.Random, torture: int, observe: Observe
 ) -> None:
     count, kills = (200_000, torture) if torture else (COUNT, KILLS)
-    plant = Plant.make(make_lab, kafka, partitions=3, PAUSE=str(2 / count))
+    plant = Plant.make(make_lab, kafka, partitions=3, PAUSE="0" if torture else "0.0002")
     input_ = Input.of(count, rng)
-    sender = plant.send_slowly(input_, seconds=count / 2500)
+    sender = plant.send_slowly(input_, seconds=count / (2500 if torture else 1000))
     workers = 0
     for _ in range(kills):
         workers = workers % 2 + 1
