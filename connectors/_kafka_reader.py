@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
-from streamflow_connectors._kafka_client import Ear, start_at
+from streamflow_connectors._kafka_client import start_at
 from streamflow_connectors._kafka_scout import LOG, Desk, Orders, Scout, client, kafka_error
 
 from streamflow import Messages, Position, Reader, SystemClock
@@ -49,7 +49,6 @@ class TopicReader(Reader):
         )
         self._next = orders.offsets
         self._told = [*([source.key] if source.key else []), *source.headers]
-        self._ear = Ear()
         cluster = source.cluster
         config = {
             **cluster.properties(source.place),
@@ -59,7 +58,6 @@ class TopicReader(Reader):
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "error",
-            "error_cb": self._ear,
             "on_commit": self._on_commit,
         }
         self._consumer: Consumer = client(Consumer, source.place, config)
@@ -183,6 +181,9 @@ class TopicReader(Reader):
         for failed in [error, *(at.error for at in offsets)]:
             if failed is not None:
                 self._say(failed)
+
+    def counts(self) -> Mapping[str, int]:
+        return {"lost": self._scout.lost}
 
     def _say(self, error: KafkaError) -> None:
         """Log it once: none of it stops the reading, and librdkafka tries again."""

@@ -78,6 +78,7 @@ class Desk:
         return told
 
     def _said(self, error: KafkaError) -> ConnectorError:
+        self._ear.heard = None  # the next question may go better
         text = f"{self._place}: {self._servers.sentence(error, self._topic, reading=self._reading)}"
         return ConnectorError(text) if error.name() in REFUSED else NotConnected(text)
 
@@ -141,6 +142,8 @@ class Scout:
         self.found: deque[tuple[str, dict[int, int]]] = deque()
         """The topic's id, and partition -> offset, for the reader to take."""
         self.failed: ConnectorError | None = None
+        self.lost = 0
+        """Messages that were deleted before they were read."""
         self._known: set[int] = set()
         self._astray: deque[int] = deque()
         self._told = ""
@@ -237,7 +240,9 @@ class Scout:
                 f'lost="latest" with the next one to come, or start with --from-position'
             )
         to = low if self._orders.lost == "earliest" else high
-        gone = f"; {low - offset:,} messages are lost" if not anew and offset < low else ""
+        lost = 0 if anew else max(low - offset, 0)
+        self.lost += lost
+        gone = f"; {lost:,} messages are lost" if lost else ""
         LOG.warning("%s%s; going on at %s", text, gone, f"{to:,}")
         return to
 

@@ -49,8 +49,8 @@ class Setting:
 FLEET = Size(devices=1000, readings=400, batch=4096)
 SIZES = {
     "small": (
-        Setting(Size(devices=16, readings=500, batch=1024), 20, steady=3),
-        Setting(Size(devices=16, readings=300, batch=16), 3, "batches of 16", steady=3),
+        Setting(Size(devices=16, readings=500, batch=1024), 4, steady=3),
+        Setting(Size(devices=16, readings=300, batch=16), 2, "batches of 16", steady=3),
     ),
     "full": (
         Setting(FLEET, 50),

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,21 +87,24 @@ class Plant:
         """Wait until it has found its partitions."""
         assert self.lab.wait_for(process, lambda: "reading part" in self.lab.log(process))
 
-    def finish(self, process: subprocess.Popen[str]) -> Ended:
+    def finish(self, process: subprocess.Popen[str], seconds: float = 60) -> Ended:
         """Wait until all is durable, then stop it."""
         self.wait_reading(process)
-        wait(lambda: self.done(process))
+        wait(lambda: self.done(process), seconds)
         process.send_signal(signal.SIGTERM)
         return self.lab.end(process)
 
     def send_slowly(self, input_: Input, seconds: float) -> threading.Thread:
         """Send from another thread, over so many seconds."""
 
+        def paced() -> Iterator[Sent]:
+            for number, message in enumerate(input_.messages):
+                if number % 50 == 0:
+                    time.sleep(50 * seconds / len(input_.messages))
+                yield message
+
         def send() -> None:
-            size = max(len(input_.messages) // 20, 1)
-            for at in range(0, len(input_.messages), size):
-                self.kafka.send(self.topic, input_.messages[at : at + size])
-                time.sleep(seconds / 20)
+            self.kafka.send(self.topic, paced())
 
         thread = threading.Thread(target=send)
         thread.start()

@@ -20,9 +20,9 @@ def test_kill(
     make_lab: MakeLab, kafka: Kafka, rng: random.Random, torture: int, observe: Observe
 ) -> None:
     count, kills = (200_000, torture) if torture else (COUNT, KILLS)
-    plant = Plant.make(make_lab, kafka, partitions=3, PAUSE="0.0002")
+    plant = Plant.make(make_lab, kafka, partitions=3, PAUSE="0" if torture else "0.0002")
     input_ = Input.of(count, rng)
-    sender = plant.send_slowly(input_, seconds=count / 2500)
+    sender = plant.send_slowly(input_, seconds=count / (2500 if torture else 1000))
     workers = 0
     for _ in range(kills):
         workers = workers % 2 + 1
@@ -32,7 +32,7 @@ def test_kill(
         plant.lab.runs_for(process, rng.uniform(0, 1.5))
         plant.lab.kill(process)
     sender.join()
-    ended = plant.finish(plant.start(workers % 2 + 1))
+    ended = plant.finish(plant.start(workers % 2 + 1), seconds=60 + count / 500)
     alerts, again = plant.compare(ended, input_)
     observe(
         "kill -9, Kafka to Kafka, workers alternating 1 and 2",

@@ -74,6 +74,7 @@ def test_what_is_gone_is_not_passed_over(
         drain(reader, 1)
     with reading(kafka, topic, position, lost="earliest") as reader:
         assert drain(reader, 100).payloads == values(200, 300)
+        assert reader.counts() == {"lost": 100 if how == "by age or size" else 0}
     assert ("100 messages are lost" in caplog.text) == (how == "by age or size")
     with reading(kafka, topic, position, lost="latest") as reader:
         assert idle(reader, 1).payloads == []

@@ -14,7 +14,7 @@ from streamflow_connectors import files, kafka
 from streamflow import Alert, Flow, Map, Reject, Validate, stage
 
 PAUSE = float(os.environ.get("PAUSE", "0"))
-"""Seconds that each batch takes longer in each shard."""
+"""Seconds that each reading takes longer."""
 
 
 @stage(adds=["total", "count"], total=0.0, count=0)
@@ -34,7 +34,8 @@ def unusual(r: Any, memory: Any) -> dict[str, float]:
 
 
 def placed(r: Any) -> Reject | None:
-    time.sleep(PAUSE)
+    if PAUSE:
+        time.sleep(PAUSE)
     return Reject("no site") if r.get("site") is None else None
 
 
