@@ -51,7 +51,7 @@ unit: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@echo "benchmarks, small size"
-	@$(BIN)/python -m benchmarks all --size small
+	@$(BIN)/python -m benchmarks all --size small --repeats 3
 
 faults: $(VENV)/.dev
 	@$(BIN)/python tests/faults/report.py docs/when-it-dies.md
