@@ -16,6 +16,18 @@ class Quality(IntFlag):
     """Below `low` or above `high`."""
     IMPUTED = 8
     """Not measured: filled in by a stage."""
+    TOO_FAST = 16
+    """Changed faster than what it measures can."""
+    STUCK = 32
+    """The same value for too long."""
+    SATURATED = 64
+    """At the end of what the sensor can show."""
+    COARSE = 128
+    """In steps much larger than the sensor's own."""
+    SPIKE = 256
+    """Far from the values around it, which agree."""
+    RESAMPLED = 512
+    """Not measured at this time: put onto a grid from the values around it."""
 
 
 def flag_named(name: str) -> Quality:
