@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -157,6 +158,8 @@ class StateDir:
             self._killed = False
         except OSError as error:
             raise _unwritable(self.path, error) from error
+        except sqlite3.OperationalError as error:
+            raise StateError(f"cannot keep state in {self.path}: {error}") from error
 
     def note_progress(
         self,

@@ -135,7 +135,10 @@ class Plant:
         def by(them: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
             return {(alert["id"], alert["status"]): alert for alert in them}
 
-        assert by(shown) == by(alerts)
+        got, wanted = by(shown), by(alerts)
+        wrong = [(key, got.get(key), wanted.get(key)) for key in got | wanted]
+        wrong = [entry for entry in wrong if entry[1] != entry[2]]
+        assert not wrong, f"{len(wrong)} of {len(wanted)} alerts differ: {wrong[:3]}"
         return len(alerts), len(shown) - len(alerts)
 
     def _compare_memory(self, result: Any) -> None:

@@ -49,11 +49,11 @@ def lab(killed: Path, make_lab: Callable[..., Lab]) -> Lab:
 def disk(
     tmp_path: Path, need: Callable[[str, str], str], missing: Callable[[str], None]
 ) -> Iterator[Path]:
-    """A disk of 400 kB."""
+    """A disk of 1 MB: a new state fits, that of a running flow does not."""
     mount, umount = need("mount", "to make a small disk"), need("umount", "to take it away")
     folder = tmp_path / "disk"
     folder.mkdir()
-    done = _call(mount, "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder))
+    done = _call(mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder))
     if done:
         missing(f"the right to mount a small disk, as root has it: {done}")
     yield folder
@@ -351,6 +351,7 @@ def test_full_disk(
     assert ended.code == 1
     full = "the disk of the state is full" if "processes" in layout else "database or disk is full"
     assert full in ended.err
+    assert lab.size("rows.jsonl") > 0, "it was full before the flow had begun"
     assert "Exception in thread" not in ended.err
     assert ended.out == ""
     again = lab.run(layout, "--epoch=20ms")
@@ -360,10 +361,21 @@ def test_full_disk(
     if layout == "--workers=1":
         said = ended.err.strip().splitlines()[-1].removeprefix("streamflow: ")
         observe(
-            "disk of the state full (400 kB)",
+            "disk of the state full (1 MB)",
             "stops and says so; goes on once there is room, as if nothing had happened",
             f"“{_short(lab, said)}”; equal in the end",
         )
+
+
+def test_no_room_for_a_new_state(disk: Path, make_lab: Callable[..., Lab], whole: Whole) -> None:
+    lab = make_lab()
+    (lab.folder / "in.csv").symlink_to(whole.input)
+    lab.state = disk / "state"
+    assert _call("mount", "-o", "remount,size=200k", str(disk)) == ""
+    full = ("database or disk is full", "disk I/O error")  # as SQLite has it, wherever it is then
+    assert refused(lab).removeprefix(f"cannot keep state in {lab.state}: ") in full
+    assert _call("mount", "-o", "remount,size=40m", str(disk)) == ""
+    whole.compare(lab, lab.run())
 
 
 # Who else is there

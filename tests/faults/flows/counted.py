@@ -79,13 +79,19 @@ class Numbers(Source):
 
 
 class _Counting(Reader):
+    """One number, then nothing for now: so that an epoch holds few, and there are many."""
+
     def __init__(self, partition: str, position: int) -> None:
         self._partition, self._next = partition, position
+        self._given = False
         OBSERVER.note("hook.jsonl", {"partition": partition, "opened": position})
 
     def poll(self, limit: int) -> Messages | None:
         if self._next == COUNT:
             raise EndOfStream("counted")
+        self._given = not self._given
+        if not self._given:
+            return None
         n, self._next = self._next, self._next + 1
         payload = json.dumps({"device": self._partition, "time": n, "n": n}).encode()
         return Messages([payload], [n], arrived=n)
