@@ -144,7 +144,8 @@ class Kafka:
     ) -> None:
         """Write messages, and wait until they are there."""
         config = {"bootstrap.servers": self.address, "linger.ms": 5, "log_level": 0}
-        producer = Producer({**config, "batch.size": 100_000})
+        # Idempotent, for what a broker that has just started refuses must not come out of order.
+        producer = Producer({**config, "batch.size": 100_000, "enable.idempotence": True})
         more: dict[str, Any] = {} if partition is None else {"partition": partition}
         failed: list[Any] = []
 
