@@ -50,6 +50,14 @@ class Detect(Stage):
         What a device begins with when it is first seen: a trained River object like `estimator`,
         or device -> such an object; the other devices begin untrained. A device goes on with
         scores that are identical to those of the object; `Result.model` is the way back.
+    cold_start
+        A tag that says of what kind a device is, such as "model". A new device then begins with a
+        copy of the model of the device of its kind, in its shard, that has scored most readings,
+        if those are `evidence` or more. Adds the column `learning` (NAME_learning for a named
+        step): 1 until the device has scored `evidence` readings of its own. This makes it a fleet
+        step: devices see each other.
+    evidence
+        How many readings of its own a device must have scored to be trusted.
 
     Raises
     ------
