@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from streamflow.formats.arrow import Arrow as Arrow
     from streamflow.formats.csv import Csv as Csv
     from streamflow.formats.json import Json as Json
+    from streamflow.formats.msgpack import MsgPack as MsgPack
     from streamflow.models.learning import Gate as Gate
     from streamflow.models.novelty import ValueNovelty as ValueNovelty
     from streamflow.stages.alert import Alert as Alert
@@ -70,6 +71,7 @@ _HOME = {
     "Message": "core.connect",
     "Messages": "core.connect",
     "MonitorDrift": "stages.drift",
+    "MsgPack": "formats.msgpack",
     "Outlet": "core.connect",
     "Position": "core.connect",
     "Quality": "core.quality",

@@ -32,6 +32,7 @@ PUBLIC = [
     "Message",
     "Messages",
     "MonitorDrift",
+    "MsgPack",
     "Outlet",
     "Position",
     "Quality",
