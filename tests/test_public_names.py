@@ -15,6 +15,7 @@ import streamflow.testing
 PUBLIC = [
     "Alert",
     "Arrow",
+    "Avro",
     "Batch",
     "Csv",
     "DeadLetter",

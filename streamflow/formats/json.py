@@ -51,7 +51,7 @@ class Json:
 
     def decoder(self, schema: Schema) -> TypedDecoder:
         """A decoder for one partition; FlowError if a path makes no sense."""
-        objects = Objects(schema, self.paths, self.readings, "JSON")
+        objects = Objects(schema, self.paths, self.readings, "a JSON")
         wire = Wire("JSON", msgspec.json.Decoder, _untyped)
         return TypedDecoder(schema, objects, wire, self.lines)
 

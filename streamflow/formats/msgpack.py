@@ -43,7 +43,7 @@ class MsgPack:
     def decoder(self, schema: Schema) -> TypedDecoder:
         """A decoder for one partition; FlowError if a path makes no sense."""
         time = str | int | float | Ext | None  # as Ext it keeps its ns
-        objects = Objects(schema, self.paths, self.readings, "MessagePack", time)
+        objects = Objects(schema, self.paths, self.readings, "a MessagePack", time)
         wire = Wire("MessagePack", msgspec.msgpack.Decoder, _untyped, _times)
         return TypedDecoder(schema, objects, wire)
 

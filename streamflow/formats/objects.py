@@ -37,7 +37,7 @@ class Objects:
         Where a message holds an array of readings: keys with dots between, or ".". What a reading
         does not say, the object around the array says for all of them.
     what
-        What messages are called in a reason: "JSON".
+        What messages are called in a reason: "a JSON".
     time
         The types that a time may have.
 
@@ -45,7 +45,7 @@ class Objects:
     --------
     >>> from streamflow import Sensor
     >>> schema = Schema("device", "time", {"t": Sensor()})
-    >>> objects = Objects(schema, {"t": "data.t"}, "", "JSON")
+    >>> objects = Objects(schema, {"t": "data.t"}, "", "a JSON")
     >>> thing = objects.untyped({"device": "a", "time": 0, "data": {"t": 4.5}}, print)
     >>> objects.columns([thing], np.arange(1), print)[0]
     {'device': ['a'], 'time': [0], 't': array([4.5])}
@@ -110,7 +110,7 @@ class Objects:
         """What a typed decoder would have given of a decoded message; None if it is none."""
         reading, around = self._loose
         if self._array != () and not isinstance(thing, dict):
-            lost(f"it is a {self._kind(thing)}, not an object")
+            lost(f"it is {self._kind(thing)}, not an object")
             return None
         if self._array is None:
             return reading.of(thing)
@@ -121,7 +121,7 @@ class Objects:
             return around.of(thing)
         if not isinstance(found, list):
             place = f"{self._several}: " if around else ""
-            lost(f"{place}it is a {self._kind(found)}, not an array of readings")
+            lost(f"{place}it is {self._kind(found)}, not an array of readings")
             return None
         readings = []
         for number, one in enumerate(found, 1):
@@ -129,7 +129,7 @@ class Objects:
                 readings.append(reading.of(one))
             else:
                 kind = self._kind(one)
-                lost(f"reading {number} of {len(found)} is a {kind}, not an object", None)
+                lost(f"reading {number} of {len(found)} is {kind}, not an object", None)
         if around is None:
             return readings
         parent[self._array[-1]] = readings
