@@ -50,6 +50,9 @@ class Columns:
         def bad(k: int, reason: str) -> None:
             if k not in lost:
                 lost.add(k)
+                first, end = np.searchsorted(rows, [rows[k], rows[k] + 1]).tolist()
+                if end - first > 1:
+                    reason = f"reading {k - first + 1} of {end - first}: {reason}"
                 dead(int(rows[k]), reason)
 
         schema = self.schema
