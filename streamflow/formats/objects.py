@@ -59,12 +59,12 @@ class Objects:
         what: str,
         time: Any = str | int | float | None,
     ) -> None:
-        self._what, self._several, self._sensors = what, readings, schema.sensors
-        names = [schema.device, schema.time, *schema.sensors, *schema.tags]
+        self._what, self._several, self._sensors = what, readings, schema.numeric
+        names = schema.fields
         at = {name: (name,) for name in names} | _paths(paths, names)
         self._array = () if readings == WHOLE else _keys("readings", readings) if readings else None
         typed: dict[str, Any] = dict.fromkeys(names, str | None)
-        typed |= {schema.time: time} | dict.fromkeys(schema.sensors, float | None)
+        typed |= {schema.time: time} | dict.fromkeys(schema.numeric, float | None)
         self._typed = self._types(at, typed)
         self._loose = self._types(at, dict.fromkeys(names, Any) | {schema.time: _loose(time)})
         # The attributes of the two are the same.
