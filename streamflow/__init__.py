@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from streamflow.engine.buffer import buffered as buffered
     from streamflow.flow.flow import Flow as Flow
     from streamflow.formats.arrow import Arrow as Arrow
+    from streamflow.formats.avro import Avro as Avro
     from streamflow.formats.csv import Csv as Csv
     from streamflow.formats.json import Json as Json
+    from streamflow.formats.msgpack import MsgPack as MsgPack
     from streamflow.models.learning import Gate as Gate
     from streamflow.models.novelty import ValueNovelty as ValueNovelty
     from streamflow.stages.alert import Alert as Alert
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Alert": "stages.alert",
     "Arrow": "formats.arrow",
+    "Avro": "formats.avro",
     "Batch": "core.batch",
     "Csv": "formats.csv",
     "DeadLetter": "core.connect",
@@ -70,6 +73,7 @@ _HOME = {
     "Message": "core.connect",
     "Messages": "core.connect",
     "MonitorDrift": "stages.drift",
+    "MsgPack": "formats.msgpack",
     "Outlet": "core.connect",
     "Position": "core.connect",
     "Quality": "core.quality",

@@ -15,6 +15,7 @@ import streamflow.testing
 PUBLIC = [
     "Alert",
     "Arrow",
+    "Avro",
     "Batch",
     "Csv",
     "DeadLetter",
@@ -32,6 +33,7 @@ PUBLIC = [
     "Message",
     "Messages",
     "MonitorDrift",
+    "MsgPack",
     "Outlet",
     "Position",
     "Quality",

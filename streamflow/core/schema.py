@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from streamflow.errors import FlowError, suggest
@@ -10,17 +10,33 @@ from streamflow.errors import FlowError, suggest
 
 @dataclass(frozen=True)
 class Sensor:
-    """A numeric channel: its unit, and the range of values that can be true.
+    """A numeric channel: its unit, the range of values that can be true, its other names.
 
-    >>> Sensor("degF", low=-50, high=250)
-    Sensor(unit='degF', low=-50, high=250)
+    Parameters
+    ----------
+    unit
+        What its values are in, after `Validate`.
+    low, high
+        The range of values that can be true, in this unit.
+    names
+        Under which other names devices send it. A reading has the first that holds something, the
+        sensor's own before these.
+
+    Examples
+    --------
+    >>> Sensor("degF", low=-50, high=250).high
+    250
     """
 
     unit: str = ""
     low: float = float("-inf")
     high: float = float("inf")
+    names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        if isinstance(self.names, str):
+            raise FlowError(f'a sensor\'s names={self.names!r}; give a list: ["{self.names}"]')
+        object.__setattr__(self, "names", tuple(self.names))
         if not self.low < self.high:
             raise FlowError(f"a sensor's low={self.low} must be below its high={self.high}")
 
@@ -65,6 +81,17 @@ class Schema:
                     f"no sensor, tag or column can be called {name!r}: "
                     f"every row has a {name} of its own"
                 )
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What a message may hold, under all its names."""
+        return (self.device, self.time, *self.numeric, *self.tags)
+
+    @property
+    def numeric(self) -> tuple[str, ...]:
+        """The sensors and their other names."""
+        other = [name for sensor in self.sensors.values() for name in sensor.names]
+        return (*self.sensors, *other)
 
     def require(self, step: str, key: str, columns: Iterable[str]) -> None:
         """Raise FlowError for a column that does not exist here."""

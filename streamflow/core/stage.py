@@ -54,6 +54,15 @@ class Stage:
         return Memory()
 
     @property
+    def fleet(self) -> bool:
+        """Whether what a device gets depends on others of its shard: laws 3, 4 and 6 do not hold.
+
+        Such a step forgets nothing of what others took over from an erased device, and gives
+        something else with another number of shards.
+        """
+        return False
+
+    @property
     def bytes_per_device(self) -> int:
         """Bytes of state for one device."""
         return self.memory.bytes_per_device

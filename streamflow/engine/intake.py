@@ -34,6 +34,9 @@ _TIME = 2_000_000
 """So many ns after the first answer a reader is not asked again: it may be a slow one."""
 
 
+_Got = Messages | Batch | DeadLetter
+
+
 @dataclass
 class Parcel:
     """What one poll brought: readings, dead letters, and how many messages it was."""
@@ -64,6 +67,9 @@ class Intake:
     ) -> None:
         self._source, self._partition, self._clock = source, partition, clock
         self._said: ConnectorError | None = None
+        self._waiting: list[_Got] = []
+        """What was polled and is to be decoded: a schema may have to be fetched for it first."""
+        self._before: Position = None
         self._decoder = _decoder(source, schema)
         self._namer = Namer(source.step, partition) if source.window else None
         self.reader = _open(source, partition, position)
@@ -72,7 +78,22 @@ class Intake:
             self.reader = Paced(self.reader, ahead, _decoder(source, schema), source.pace, clock)
 
     def poll(self) -> list[Parcel]:
-        """What is there now. Raises what the reader does: EndOfStream, NotConnected, Backoff."""
+        """What is there now. Raises what the reader does: EndOfStream, NotConnected, Backoff.
+
+        A decoder may raise the last two, too; the same messages are then decoded by the next poll.
+        """
+        if not self._waiting:
+            self._before = self.reader.position()
+            self._waiting = self._take()
+        parcels = [self._parcel(got) for got in self._waiting]
+        self._waiting = []
+        return parcels
+
+    def position(self) -> Position:
+        """Where to resume so that no reading given so far comes again, and none is left out."""
+        return self._before if self._waiting else self.reader.position()
+
+    def _take(self) -> list[_Got]:
         if self._said is not None:
             said, self._said = self._said, None
             raise said
@@ -96,9 +117,9 @@ class Intake:
                 got[-1].append(more)
             else:
                 got.append([more])
-        return [self._parcel(_joined(one) if isinstance(one, list) else one) for one in got]
+        return [_joined(one) if isinstance(one, list) else one for one in got]
 
-    def _parcel(self, got: Messages | Batch | DeadLetter) -> Parcel:
+    def _parcel(self, got: _Got) -> Parcel:
         if isinstance(got, Batch):
             return Parcel(len(got), len(got), got)
         if isinstance(got, DeadLetter):

@@ -103,6 +103,7 @@ def plan(
             steps.append(bound)
     for source in sources:
         _name(source.step, taken, "source")
+        _decodable(source, schema)
     for tap in taps:
         _name(tap.sink.step, taken, "sink")
     where = (tuple(sources), tuple(steps), tuple(taps), here)
@@ -118,6 +119,14 @@ def _name(step: str, taken: set[str], kind: str) -> None:
     if step in taken:
         raise FlowError(f'two steps are called {step!r}; give this {kind} a name="..." of its own')
     taken.add(step)
+
+
+def _decodable(source: Source, schema: Schema) -> None:
+    try:
+        if source.format is not None:
+            source.format.decoder(schema)
+    except FlowError as error:
+        raise FlowError(f"source {source.step!r}: {error}") from None
 
 
 def _tap(sink: Sink, schema: Schema) -> Tap:

@@ -68,7 +68,7 @@ class _Dicts:
 class _DictDecoder:
     def __init__(self, schema: Schema) -> None:
         self._columns = Columns(schema)
-        self._names = [schema.device, schema.time, *schema.sensors, *schema.tags]
+        self._names = schema.fields
 
     def decode(self, messages: Messages, dead: Trouble) -> Decoded:
         payloads: Any = messages.payloads

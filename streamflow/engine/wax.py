@@ -239,7 +239,7 @@ class _Partition(StatefulSourcePartition[Addressed, Any]):
 
     @_told
     def snapshot(self) -> Any:
-        position = self._intake.reader.position()
+        position = self._intake.position()
         self._snapped = position, self._job.clock.monotonic()
         self._snapshots += 1
         return pack({"position": position, "snapshots": self._snapshots})

@@ -137,6 +137,12 @@ def _stages(ready: Plan) -> Iterator[Finding]:
         if stage.slow:
             text = f"{stage.step}: {stage.slow}: it runs reading by reading, in River"
             yield Finding("info", stage.step, text)
+        if stage.fleet:
+            text = (
+                f"{stage.step}: looks across the devices of a shard: what one gets depends on the "
+                f"others, and on the number of shards"
+            )
+            yield Finding("info", stage.step, text)
 
 
 def promise(ready: Plan, *, kept: bool) -> Iterator[str]:

@@ -99,7 +99,7 @@ class Flow:
                     f"flow {self.name!r}: sensor {name!r} is {sensor!r}; write it as Sensor(...)"
                 )
         object.__setattr__(self, "tags", tuple(self.tags))
-        names = [self.device, self.time, *self.sensors, *self.tags]
+        names = self.schema.fields
         for name in names:
             if not isinstance(name, str):
                 raise FlowError(

@@ -38,7 +38,12 @@ class Arrow:
         """Raise FlowError unless the `pyarrow.Schema` has every field, of a kind that can serve."""
         wanted = dict.fromkeys((schema.device, *schema.tags), ("string", _is_word))
         wanted[schema.time] = ("time", _is_time)
-        wanted |= dict.fromkeys(schema.sensors, ("number", _is_number))
+        wanted |= dict.fromkeys(schema.numeric, ("number", _is_number))
+        for sensor, known in schema.sensors.items():
+            here = [name for name in (sensor, *known.names) if name in columns.names]
+            for name in (sensor, *known.names):
+                if here and name not in here:
+                    del wanted[name]
         for name, (what, fits) in wanted.items():
             if columns.names.count(name) != 1:
                 many = f"two columns are called {name!r}"
@@ -84,7 +89,7 @@ class ArrowDecoder:
         for name in (schema.device, *schema.tags):
             fields[name] = _words(_plain(table.column(name)))
         fields[schema.time] = self._times(_plain(table.column(schema.time)))
-        for name in schema.sensors:
+        for name in (name for name in schema.numeric if name in table.schema.names):
             fields[name] = _values(_plain(table.column(name)))
         return self._columns.build(fields, np.arange(len(rows)), messages, dead)
 

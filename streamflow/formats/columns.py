@@ -13,6 +13,7 @@ from streamflow.core.quality import Quality
 from streamflow.core.schema import Schema
 from streamflow.formats.times import TimeParser
 
+Numbers = tuple[Values, Mask | None]
 EMPTY = "empty message"
 _MISSING = {"", "null", "none", "na", "n/a"}
 
@@ -50,6 +51,9 @@ class Columns:
         def bad(k: int, reason: str) -> None:
             if k not in lost:
                 lost.add(k)
+                first, end = np.searchsorted(rows, [rows[k], rows[k] + 1]).tolist()
+                if end - first > 1:
+                    reason = f"reading {k - first + 1} of {end - first}: {reason}"
                 dead(int(rows[k]), reason)
 
         schema = self.schema
@@ -59,8 +63,11 @@ class Columns:
         parse = self._times.stamps if isinstance(moments, np.ndarray) else self._times.many
         time = parse(moments, lambda k, why: bad(k, f"{schema.time}: {why}"))
         columns, quality = {}, {}
-        for sensor in schema.sensors:
+        for sensor, known in schema.sensors.items():
             columns[sensor], invalid = numbers(fields.get(sensor, none))
+            for other in known.names:
+                own = columns[sensor], invalid
+                columns[sensor], invalid = _or(own, numbers(fields.get(other, none)))
             if invalid is not None:
                 quality[sensor] = np.where(invalid, Quality.INVALID, 0).astype(np.uint16)
         tags = {}
@@ -123,6 +130,16 @@ class Columns:
         return code
 
 
+def _or(own: Numbers, other: Numbers) -> Numbers:
+    """The numbers of one field, and where it holds nothing those of another."""
+    (values, invalid), (more, wrong) = own, other
+    empty = np.isnan(values) if invalid is None else np.isnan(values) & ~invalid
+    if wrong is not None:
+        wrong = wrong & empty
+        invalid = wrong if invalid is None else invalid | wrong
+    return np.where(empty, more, values), invalid
+
+
 def _plain(raw: Any) -> Sequence[Any]:
     if isinstance(raw, Words):
         return raw.list()
@@ -131,7 +148,7 @@ def _plain(raw: Any) -> Sequence[Any]:
     return raw  # type: ignore[no-any-return]
 
 
-def numbers(raw: Sequence[Any]) -> tuple[Values, Mask | None]:
+def numbers(raw: Sequence[Any]) -> Numbers:
     """Raw values as float64, and where they are no numbers (None if nowhere).
 
     >>> numbers([1, "2.5", None, "", "hot", True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,12 +68,22 @@ class Csv:
     def check_header(self, line: bytes, schema: Schema, place: str) -> None:
         """Raise FlowError unless the header has every field of the flow."""
         names = self.header(line)
-        for name in (schema.device, schema.time, *schema.sensors, *schema.tags):
-            if name not in names:
-                known = suggest(name, names)
-                raise FlowError(f"{place}: no column {name!r} in the header; {known}")
+        lacking = self.lacking(names, schema)
+        if lacking is not None:
+            known = suggest(lacking, names)
+            raise FlowError(f"{place}: no column {lacking!r} in the header; {known}")
+        for name in schema.fields:
             if names.count(name) > 1:
                 raise FlowError(f"{place}: two columns are called {name!r}")
+
+    def lacking(self, header: Collection[str], schema: Schema) -> str | None:
+        """A field of the flow that is in the header under none of its names."""
+        known = set(header)
+        for name in (schema.device, schema.time, *schema.sensors, *schema.tags):
+            other = schema.sensors[name].names if name in schema.sensors else ()
+            if known.isdisjoint((name, *other)):
+                return name
+        return None
 
 
 class CsvDecoder:
@@ -81,18 +92,17 @@ class CsvDecoder:
     def __init__(self, schema: Schema, delimiter: str) -> None:
         self._format = Csv(delimiter)
         self._columns = Columns(schema)
-        self._wanted = [schema.device, schema.time, *schema.sensors, *schema.tags]
+        self._schema = schema
 
     def decode(self, messages: Messages, dead: Trouble) -> Decoded:
         """All readings of the messages, in order."""
         header = self._format.header(messages.header)
-        known = {*header, *messages.fields}
-        lacking = [name for name in self._wanted if name not in known]
+        lacking = self._format.lacking({*header, *messages.fields}, self._schema)
         lines: list[list[str]] = []
         rows: list[int] = []
         for i, payload in enumerate(messages.payloads):
-            if lacking:
-                dead(i, f"no column {lacking[0]!r} in the header; {suggest(lacking[0], header)}")
+            if lacking is not None:
+                dead(i, f"no column {lacking!r} in the header; {suggest(lacking, header)}")
                 continue
             if not payload:
                 dead(i, EMPTY)

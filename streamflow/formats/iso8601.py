@@ -30,46 +30,53 @@ def parse_uniform(texts: Sequence[Any]) -> Times | None:
     except (TypeError, UnicodeEncodeError):
         return None
     width = len(texts[0]) if texts else 0
-    if not 19 <= width <= 30 or len(joined) != width * len(texts):
+    if not 19 <= width <= 30 or set(map(len, texts)) != {width}:
         return None
-    if any(len(text) != width for text in texts):
+    # A row of the matrix for each place in the text: NumPy is fast along rows.
+    chars = np.frombuffer(joined, np.uint8).reshape(-1, width).T.copy()
+    end = width - 1 if (chars[-1] == ord("Z")).all() else width
+    if any((chars[at] != ord(mark)).any() for at, mark in _SEPARATORS.items()):
         return None
-    chars = np.frombuffer(joined, np.uint8).reshape(-1, width)
-    end = width - 1 if (chars[:, -1] == ord("Z")).all() else width
-    if any((chars[:, at] != ord(mark)).any() for at, mark in _SEPARATORS.items()):
+    if not ((chars[10] == ord("T")) | (chars[10] == ord(" "))).all():
         return None
-    between = chars[:, 10]
-    if not ((between == ord("T")) | (between == ord(" "))).all():
-        return None
-    if end > 29 or end == 20 or (end > 19 and (chars[:, 19] != ord(".")).any()):
+    if end > 29 or end == 20 or (end > 19 and (chars[19] != ord(".")).any()):
         return None
     digits = chars - np.uint8(ord("0"))  # what is no digit wraps round to more than 9
     spans = [*_FIELDS, (20, end)] if end > 19 else list(_FIELDS)
-    if any((digits[:, a:b] > 9).any() for a, b in spans):
+    if any((digits[a:b] > 9).any() for a, b in spans):
         return None
-    year, month, day, hour, minute, second = (_number(digits[:, a:b]) for a, b in _FIELDS)
-    if not _real(year, month, day, hour, minute, second):
+    day_of = digits[:10]
+    if (day_of == day_of[:, :1]).all():
+        day_of = day_of[:, :1]  # one date for all, as in most batches
+    year, month, day = (_number(day_of[a:b]) for a, b in _FIELDS[:3])
+    hour, minute, second = (_number(digits[a:b]) for a, b in _FIELDS[3:])
+    if not (_is_date(year, month, day) and _is_time(hour, minute, second)):
         return None
-    seconds = ((_days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second
-    fraction = _number(digits[:, 20:end]) * 10 ** (29 - end) if end > 19 else 0
-    ns: Times = seconds * 10**9 + fraction
+    in_day = (hour * 60 + minute) * 60 + second
+    fraction = _number(digits[20:end]) * 10 ** (29 - end) if end > 19 else 0
+    ns: Times = (_days(year, month, day) * 86_400 + in_day) * 10**9 + fraction
     return ns
 
 
 def _number(digits: NDArray[np.uint8]) -> Times:
-    value = np.zeros(len(digits), np.int64)
-    for column in digits.T:
-        value = value * 10 + column
-    return value
+    value = digits[0].astype(np.int32)  # at most nine digits
+    for row in digits[1:]:
+        value *= 10
+        value += row
+    number: Times = value.astype(np.int64)
+    return number
 
 
-def _real(year: Times, month: Times, day: Times, hour: Times, minute: Times, second: Times) -> bool:
+def _is_date(year: Times, month: Times, day: Times) -> bool:
     if not ((year >= _YEARS[0]) & (year < _YEARS[1]) & (month >= 1) & (month <= 12)).all():
         return False
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     last = _MONTH_DAYS[month] + (leap & (month == 2))
-    within = (day >= 1) & (day <= last) & (hour < 24) & (minute < 60) & (second < 60)
-    return bool(within.all())
+    return bool(((day >= 1) & (day <= last)).all())
+
+
+def _is_time(hour: Times, minute: Times, second: Times) -> bool:
+    return bool(hour.max() < 24 and minute.max() < 60 and second.max() < 60)
 
 
 def _days(year: Times, month: Times, day: Times) -> Times:

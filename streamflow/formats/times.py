@@ -82,11 +82,19 @@ class TimeParser:
             raise ValueError("it has no time")
         if isinstance(value, datetime):
             return self._ns(value)
+        if isinstance(value, np.datetime64):
+            return self._stamp(value)
         if isinstance(value, str):
             return self._text(value.strip())
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return self._number(value)
         raise ValueError(f"{_shown(value)} is not a time; {FORMS}")
+
+    def _stamp(self, value: np.datetime64) -> int:
+        def bad(_: int, reason: str) -> None:
+            raise ValueError(reason)
+
+        return int(self.stamps(np.array([value]), bad)[0])
 
     def _uniform(self, raw: Sequence[Any]) -> Times | None:
         plain = self._utc and self._format is None and self._scale is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -14,9 +15,10 @@ from streamflow.core.memory import Field, Memory
 from streamflow.core.schema import Schema
 from streamflow.core.stage import Stage
 from streamflow.core.state import State
-from streamflow.errors import StateError
+from streamflow.errors import FlowError, StateError, suggest
 from streamflow.models.learning import Condition, Decides, Gate, condition, gate_opens
 from streamflow.models.readable import recipe
+from streamflow.stages import cohort
 
 if TYPE_CHECKING:
     from streamflow.models.compiled import Compiled
@@ -48,12 +50,20 @@ class Detect(Stage):
         What a device begins with when it is first seen: a trained River object like `estimator`,
         or device -> such an object; the other devices begin untrained. A device goes on with
         scores that are identical to those of the object; `Result.model` is the way back.
+    cold_start
+        A tag that says of what kind a device is, such as "model". A new device then begins with a
+        copy of the model of the device of its kind, in its shard, that has scored most readings,
+        if those are `evidence` or more. Adds the column `learning` (NAME_learning for a named
+        step): 1 until the device has scored `evidence` readings of its own. This makes it a fleet
+        step: devices see each other.
+    evidence
+        How many readings of its own a device must have scored to be trusted.
 
     Raises
     ------
     FlowError
         If the estimator is no detector, is a class, or its target is missing; if `start` was
-        made with other parameters.
+        made with other parameters; if `cold_start` is no tag of the flow.
 
     Examples
     --------
@@ -71,6 +81,8 @@ class Detect(Stage):
     learn: str | bool = True
     gate: Gate | None = None
     start: Any = field(default=None, compare=False)
+    cold_start: str | None = None
+    evidence: int = 500
     recipe: str = field(default="", init=False, repr=False)
     _seeding: str = field(default="", init=False, repr=False, compare=False)
     _learn: Condition | None = field(default=None, init=False, repr=False, compare=False)
@@ -81,8 +93,14 @@ class Detect(Stage):
 
     @property
     def adds(self) -> Sequence[str]:
-        """`score`, or `NAME_score` for a named step."""
-        return (f"{self.name}_score" if self.name else "score",)
+        """`score`, or `NAME_score` for a named step; and `learning` where `cold_start` is given."""
+        added = ("score", "learning") if self.cold_start else ("score",)
+        return tuple(f"{self.name}_{column}" if self.name else column for column in added)
+
+    @property
+    def fleet(self) -> bool:
+        """Whether devices take over models from each other."""
+        return self.cold_start is not None
 
     @property
     def uses(self) -> Sequence[str]:
@@ -127,6 +145,8 @@ class Detect(Stage):
         if self.gate:
             fields["calm"] = Field(np.int32, self.gate.resume)
             fields["gated"] = Field(np.int32)
+        if self.cold_start:
+            fields |= cohort.FIELDS
         return Memory(fields, codec=None if self.model else RiverCodec())
 
     @property
@@ -160,6 +180,7 @@ class Detect(Stage):
         check_imputed(self.step, self.estimator, sensors)
         estimator, seeding = seeded(self.estimator, schema.flow, self.step)
         check_start(self.step, estimator, self.start)
+        self._check_cold_start(schema)
         bound = replace(self, estimator=estimator, sensors=tuple(sensors))
         object.__setattr__(bound, "_seeding", seeding)
         names = (self.adds[0], schema.columns, schema.tags)
@@ -170,6 +191,19 @@ class Detect(Stage):
             gate = condition(self.step, "gate", self.gate.when, *names)
             object.__setattr__(bound, "_gate", gate)
         return bound
+
+    def _check_cold_start(self, schema: Schema) -> None:
+        if self.cold_start is None:
+            return
+        if self.cold_start not in schema.tags:
+            raise FlowError(
+                f"step {self.step!r}: cold_start={self.cold_start!r} is no tag of the flow; "
+                f"{suggest(self.cold_start, schema.tags)}"
+            )
+        if self.start is not None:
+            raise FlowError(f"step {self.step!r}: give start or cold_start, not both")
+        if self.evidence < 1:
+            raise FlowError(f"step {self.step!r}: evidence={self.evidence}; at least 1 reading")
 
     def on_devices(self, names: Sequence[str], rows: Sequence[int], state: State) -> None:
         """Fill what follows from the kernels' state; start new devices with what is trained."""
@@ -204,6 +238,31 @@ class Detect(Stage):
 
     def on_batch(self, batch: Batch, state: State) -> Batch:
         """Score, then learn, reading by reading in effect."""
+        if self.cold_start is None:
+            return self._score(batch, state)
+        done = []
+        for piece, row in cohort.joins(batch, state, self.cold_start, self.evidence):
+            if row is not None:
+                self._take_over(state, row)
+            scored = self._score(piece, state)
+            has_score = ~np.isnan(scored[self.adds[0]])
+            learning = cohort.count_own(piece, state, has_score, self.evidence)
+            done.append(scored.with_columns({self.adds[1]: learning}))
+        return Batch.concat(done)
+
+    def _take_over(self, state: State, row: int) -> None:
+        """Begin with the model of another device of the same kind, if one has enough evidence."""
+        lender = cohort.lender(state, row, self.evidence)
+        if lender is None:
+            return
+        if self.model is None:
+            state.objects[row] = deepcopy(state.objects[lender])
+            return
+        for name in self.model.fields:
+            state[name][row] = state[name][lender]
+        self.model.on_devices(state, [row])
+
+    def _score(self, batch: Batch, state: State) -> Batch:
         from streamflow.models.record import score_and_learn
 
         may = np.full(len(batch), self.learn is not False)

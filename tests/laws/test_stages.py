@@ -104,6 +104,8 @@ SCENARIOS: dict[str, list[Flow]] = {
         on(Detect(anomaly.QuantileFilter(preprocessing.PreviousImputer() | trees(), q=0.5))),
         on(Detect(preprocessing.StatImputer(("t", stats.Mean())) | ValueNovelty(warm_up=3))),
         on(Detect(ValueNovelty(warm_up=3))),
+        on(Detect(trees(), cold_start="site", evidence=2)),
+        on(Detect(ValueNovelty(warm_up=3), cold_start="site", evidence=3, name="young")),
     ],
     "monitor_drift": [
         on(MonitorDrift("t", EAGER)),

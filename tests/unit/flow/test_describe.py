@@ -69,6 +69,8 @@ def test_internal_fields_are_no_parameters() -> None:
         "sensors",
         "target",
         "start",
+        "cold_start",
+        "evidence",
         "learn",
         "gate",
     }
