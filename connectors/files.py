@@ -64,7 +64,12 @@ def csv(path: str | Path, **options: Any) -> CsvFile | CsvSink:
 
 @overload
 def jsonl(
-    path: str | Path, *, follow: bool = False, speed: str = "max", name: str = ""
+    path: str | Path,
+    *,
+    follow: bool = False,
+    speed: str = "max",
+    format: Json = ...,
+    name: str = "",
 ) -> JsonlFile: ...
 @overload
 def jsonl(
@@ -256,23 +261,22 @@ class JsonlFile(TextFile):
     ----------
     path, follow, speed
         As for `CsvFile`.
+    format
+        Where in an object the fields stand.
 
     Examples
     --------
-    >>> JsonlFile(Path("machines.jsonl"), follow=True).format
-    Json()
+    >>> JsonlFile(Path("machines.jsonl"), format=Json(paths={"bar": "data.bar"})).step
+    'jsonl'
     """
 
+    format: Json = field(default=Json(), kw_only=True)
     kind: ClassVar[str] = "jsonl"
-
-    @property
-    def format(self) -> Json:
-        """JSON objects."""
-        return Json()
 
     def check_top(self, top: bytes, schema: Schema) -> None:
         """Raise FlowError for JSON that is not in lines."""
-        if top.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+        array = top.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+        if array and self.format.readings != ".":
             raise FlowError(f"{self.place} is a JSON array; write one object per line")
 
 

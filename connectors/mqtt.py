@@ -14,7 +14,18 @@ from typing import Literal, TypedDict, Unpack
 from streamflow_connectors._mqtt_broker import SECOND, Broker
 from streamflow_connectors._mqtt_topics import Address, Topics
 
-from streamflow import Outlet, Position, Reader, Schema, Sink, Source, Writer, duration
+from streamflow import (
+    Format,
+    Json,
+    Outlet,
+    Position,
+    Reader,
+    Schema,
+    Sink,
+    Source,
+    Writer,
+    duration,
+)
 from streamflow.errors import FlowError, suggest
 
 RECEIVE_MAXIMUM = 16_384
@@ -42,6 +53,7 @@ class Receiving(Connecting, total=False):
     """The options of `Topic`."""
 
     qos: Literal[0, 1, 2]
+    format: Format
     id: str | None
     connections: int
     receive_maximum: int
@@ -80,6 +92,8 @@ class Topic(Source, Broker):
     qos
         1 or 2: no message that the broker still holds is lost, and each counts once. 0: what comes
         while the flow is down or too slow is lost.
+    format
+        How messages are decoded.
     id
         Where a message has its id: a user property of MQTT 5, or a field of its JSON. By it, and
         by its device, a message is known when it comes again; without it, by its content.
@@ -99,6 +113,7 @@ class Topic(Source, Broker):
 
     topics: Sequence[str]
     qos: Literal[0, 1, 2] = field(default=1, kw_only=True)
+    format: Format = field(default=Json(), kw_only=True)
     id: str | None = field(default=None, kw_only=True)
     connections: int = field(default=1, kw_only=True)
     receive_maximum: int = field(default=RECEIVE_MAXIMUM, kw_only=True)

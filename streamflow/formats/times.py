@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -69,7 +70,7 @@ class TimeParser:
 
     def stamps(self, raw: NDArray[np.datetime64], bad: Callable[[int, str], None]) -> Times:
         """The times of an array of any unit, UTC; `bad(i, reason)` for each that is none."""
-        ns = raw.astype("datetime64[ns]")
+        ns = _in_ns(raw)
         for i in np.flatnonzero(np.isnat(raw)).tolist():
             bad(i, "it has no time")
         for i in np.flatnonzero((ns.astype(raw.dtype) != raw) & ~np.isnat(raw)).tolist():
@@ -161,6 +162,18 @@ class TimeParser:
         if not -(2**63) <= ns < 2**63:
             raise ValueError(f"{moment.isoformat()} is a time outside the years 1678 to 2261")
         return ns
+
+
+def _in_ns(raw: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
+    """In ns; what does not fit is NaT, or wraps round to another time."""
+    try:
+        return raw.astype("datetime64[ns]")
+    except OverflowError:  # NumPy 2.5 and later
+        out = np.full(len(raw), "NaT", "datetime64[ns]")
+        for i, one in enumerate(raw):
+            with suppress(OverflowError):
+                out[i] = one.astype("datetime64[ns]")
+        return out
 
 
 def _shown(value: Any) -> str:
