@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from streamflow.stages.map import Map as Map
     from streamflow.stages.map import Reject as Reject
     from streamflow.stages.map import stage as stage
+    from streamflow.stages.reorder import Reorder as Reorder
     from streamflow.stages.validate import Validate as Validate
 
 _HOME = {
@@ -75,6 +76,7 @@ _HOME = {
     "Quality": "core.quality",
     "Reader": "core.connect",
     "Reject": "stages.map",
+    "Reorder": "stages.reorder",
     "Schema": "core.schema",
     "Sensor": "core.schema",
     "Sink": "core.connect",

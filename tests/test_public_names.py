@@ -37,6 +37,7 @@ PUBLIC = [
     "Quality",
     "Reader",
     "Reject",
+    "Reorder",
     "Schema",
     "Sensor",
     "Sink",

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streamflow.core.duration import words
 from streamflow.core.quality import flag_names
 
 Codes = NDArray[np.int32]
@@ -18,6 +19,8 @@ Values = NDArray[np.float64]
 Flags = NDArray[np.uint16]
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.intp]
+ASIDE = ("detail", "traceback")
+"""Tags that readings have only when they are set aside: what more there is to say of the reason."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,8 +175,17 @@ class Batch:
         flags = self.flags(sensor) | np.where(where, flag, 0).astype(np.uint16)
         return self.replace(quality={**self.quality, sensor: flags})
 
-    def reject(self, where: Mask, reason: str) -> Batch:
-        """The batch with readings set aside; a reading keeps its first reason."""
+    def reject(self, where: Mask, reason: str, by: Times | None = None) -> Batch:
+        """The batch with readings set aside; a reading keeps its first reason.
+
+        `by`, ns for each reading of the batch, goes along as a duration in words, the tag `detail`.
+        """
+        if by is not None:
+            amounts, which = np.unique(by[where], return_inverse=True)
+            detail = np.full(len(self), -1, np.int32)
+            detail[where] = which
+            told = Words(detail, [words(amount) for amount in amounts.tolist()])
+            return self.replace(tags={**self.tags, "detail": told}).reject(where, reason)
         codes, known = np.full(len(self), -1, np.int32), [reason]
         if self.reason is not None:
             codes, known = self.reason.codes.copy(), [*self.reason.vocabulary, reason]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from streamflow import (
     Map,
     MonitorDrift,
     Reject,
+    Reorder,
     Sensor,
     Stage,
     Validate,
@@ -115,6 +117,12 @@ SCENARIOS: dict[str, list[Flow]] = {
         on(Alert("t > 30", until="t < 10", after="10s", hold="30s")),
         on(Alert('site == "north" and not missing(p)', hold="1m")),
         on(Alert("abs(p) > 50 or out_of_range(t)", after="1s"), Alert("t > 0", name="warm")),
+    ],
+    "reorder": [
+        on(Reorder(lateness="1s", idle="5s")),
+        on(Reorder(lateness="1h")),
+        on(Reorder(), Reorder(lateness="2h", name="again"), Alert("t > 30")),
+        replace(on(Reorder(lateness="10s", idle="30s"), Impute(hold="1m")), ttl="30m"),
     ],
 }
 
