@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from streamflow.models.learning import Gate as Gate
     from streamflow.models.novelty import ValueNovelty as ValueNovelty
     from streamflow.stages.alert import Alert as Alert
+    from streamflow.stages.deduplicate import Deduplicate as Deduplicate
     from streamflow.stages.detect import Detect as Detect
     from streamflow.stages.drift import MonitorDrift as MonitorDrift
     from streamflow.stages.impute import Impute as Impute
@@ -58,6 +59,7 @@ _HOME = {
     "Csv": "formats.csv",
     "DeadLetter": "core.connect",
     "Decoded": "core.connect",
+    "Deduplicate": "stages.deduplicate",
     "Detect": "stages.detect",
     "Event": "core.event",
     "Field": "core.memory",

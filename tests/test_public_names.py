@@ -19,6 +19,7 @@ PUBLIC = [
     "Csv",
     "DeadLetter",
     "Decoded",
+    "Deduplicate",
     "Detect",
     "Event",
     "Field",

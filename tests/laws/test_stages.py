@@ -10,6 +10,7 @@ from river import anomaly, compose, drift, preprocessing, stats
 
 from streamflow import (
     Alert,
+    Deduplicate,
     Detect,
     Flow,
     Gate,
@@ -117,6 +118,12 @@ SCENARIOS: dict[str, list[Flow]] = {
         on(Alert("t > 30", until="t < 10", after="10s", hold="30s")),
         on(Alert('site == "north" and not missing(p)', hold="1m")),
         on(Alert("abs(p) > 50 or out_of_range(t)", after="1s"), Alert("t > 0", name="warm")),
+    ],
+    "deduplicate": [
+        on(Deduplicate()),
+        on(Deduplicate(window=1)),
+        on(Deduplicate(window=2, by="site")),
+        on(Deduplicate(window=3, by="t"), Deduplicate(name="again")),
     ],
     "reorder": [
         on(Reorder(lateness="1s", idle="5s")),
