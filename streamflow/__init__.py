@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from streamflow.stages.deduplicate import Deduplicate as Deduplicate
     from streamflow.stages.detect import Detect as Detect
     from streamflow.stages.drift import MonitorDrift as MonitorDrift
+    from streamflow.stages.guard_clock import GuardClock as GuardClock
     from streamflow.stages.impute import Impute as Impute
     from streamflow.stages.map import Map as Map
     from streamflow.stages.map import Reject as Reject
@@ -66,6 +67,7 @@ _HOME = {
     "Flow": "flow.flow",
     "Format": "core.connect",
     "Gate": "models.learning",
+    "GuardClock": "stages.guard_clock",
     "Impute": "stages.impute",
     "Json": "formats.json",
     "Map": "stages.map",

@@ -26,6 +26,7 @@ PUBLIC = [
     "Flow",
     "Format",
     "Gate",
+    "GuardClock",
     "Impute",
     "Json",
     "Map",

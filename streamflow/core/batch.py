@@ -175,17 +175,16 @@ class Batch:
         flags = self.flags(sensor) | np.where(where, flag, 0).astype(np.uint16)
         return self.replace(quality={**self.quality, sensor: flags})
 
-    def reject(self, where: Mask, reason: str, by: Times | None = None) -> Batch:
-        """The batch with readings set aside; a reading keeps its first reason.
+    def with_detail(self, where: Mask, by: Times) -> Batch:
+        """The batch with a tag `detail` where readings are set aside: `by`, ns each, in words."""
+        amounts, which = np.unique(by[where], return_inverse=True)
+        codes = np.full(len(self), -1, np.int32)
+        codes[where] = which
+        told = Words(codes, [words(amount) for amount in amounts.tolist()])
+        return self.replace(tags={**self.tags, "detail": told})
 
-        `by`, ns for each reading of the batch, goes along as a duration in words, the tag `detail`.
-        """
-        if by is not None:
-            amounts, which = np.unique(by[where], return_inverse=True)
-            detail = np.full(len(self), -1, np.int32)
-            detail[where] = which
-            told = Words(detail, [words(amount) for amount in amounts.tolist()])
-            return self.replace(tags={**self.tags, "detail": told}).reject(where, reason)
+    def reject(self, where: Mask, reason: str) -> Batch:
+        """The batch with readings set aside; a reading keeps its first reason."""
         codes, known = np.full(len(self), -1, np.int32), [reason]
         if self.reason is not None:
             codes, known = self.reason.codes.copy(), [*self.reason.vocabulary, reason]

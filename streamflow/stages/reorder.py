@@ -125,7 +125,8 @@ class Reorder(Stage):
             return state.take(out)
         behind = np.zeros(count, np.int64)
         behind[late] = by[: np.count_nonzero(late)]
-        return state.take(np.where(late, ~out, out)).reject(late, "late", behind)
+        gone = state.take(np.where(late, ~out, out))
+        return gone.reject(late, "late").with_detail(late, behind)
 
     def warm(self, batch: Batch, state: State) -> None:
         """The kernels that nothing but a silence, the end or a restart needs."""

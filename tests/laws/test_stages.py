@@ -14,6 +14,7 @@ from streamflow import (
     Detect,
     Flow,
     Gate,
+    GuardClock,
     Impute,
     Map,
     MonitorDrift,
@@ -124,6 +125,12 @@ SCENARIOS: dict[str, list[Flow]] = {
         on(Deduplicate(window=1)),
         on(Deduplicate(window=2, by="site")),
         on(Deduplicate(window=3, by="t"), Deduplicate(name="again")),
+    ],
+    "guard_clock": [
+        on(GuardClock()),
+        on(GuardClock(ahead="1s", behind="30s")),
+        on(GuardClock(ahead="4s", correct=False), Reorder()),
+        on(GuardClock(ahead="1s", behind="3h"), Reorder(), GuardClock(name="again")),
     ],
     "reorder": [
         on(Reorder(lateness="1s", idle="5s")),
