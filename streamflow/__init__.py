@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from streamflow.stages.map import Reject as Reject
     from streamflow.stages.map import stage as stage
     from streamflow.stages.reorder import Reorder as Reorder
+    from streamflow.stages.silent import Silent as Silent
     from streamflow.stages.validate import Validate as Validate
 
 _HOME = {
@@ -83,6 +84,7 @@ _HOME = {
     "Reorder": "stages.reorder",
     "Schema": "core.schema",
     "Sensor": "core.schema",
+    "Silent": "stages.silent",
     "Sink": "core.connect",
     "Source": "core.connect",
     "Stage": "core.stage",

@@ -42,6 +42,7 @@ PUBLIC = [
     "Reorder",
     "Schema",
     "Sensor",
+    "Silent",
     "Sink",
     "Source",
     "Stage",

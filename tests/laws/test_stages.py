@@ -21,6 +21,7 @@ from streamflow import (
     Reject,
     Reorder,
     Sensor,
+    Silent,
     Stage,
     Validate,
     ValueNovelty,
@@ -131,6 +132,13 @@ SCENARIOS: dict[str, list[Flow]] = {
         on(GuardClock(ahead="1s", behind="30s")),
         on(GuardClock(ahead="4s", correct=False), Reorder()),
         on(GuardClock(ahead="1s", behind="3h"), Reorder(), GuardClock(name="again")),
+    ],
+    "silent": [
+        on(Silent()),
+        on(Silent(factor=1.5, at_least="0s")),
+        on(Silent(after="15s")),
+        on(Reorder(lateness="30s"), Silent(after="20s"), Silent(name="again", factor=1.2)),
+        replace(on(Silent(after="15s")), ttl="30m"),
     ],
     "reorder": [
         on(Reorder(lateness="1s", idle="5s")),
