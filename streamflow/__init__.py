@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from streamflow.stages.map import Reject as Reject
     from streamflow.stages.map import stage as stage
     from streamflow.stages.reorder import Reorder as Reorder
+    from streamflow.stages.resample import Resample as Resample
     from streamflow.stages.silent import Silent as Silent
     from streamflow.stages.validate import Validate as Validate
 
@@ -82,6 +83,7 @@ _HOME = {
     "Reader": "core.connect",
     "Reject": "stages.map",
     "Reorder": "stages.reorder",
+    "Resample": "stages.resample",
     "Schema": "core.schema",
     "Sensor": "core.schema",
     "Silent": "stages.silent",

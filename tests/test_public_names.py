@@ -40,6 +40,7 @@ PUBLIC = [
     "Reader",
     "Reject",
     "Reorder",
+    "Resample",
     "Schema",
     "Sensor",
     "Silent",

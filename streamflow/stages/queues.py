@@ -45,7 +45,21 @@ def _pop(head, tail, links, row):  # type: ignore[no-untyped-def]
 
 @kernel
 def arrange(  # type: ignore[no-untyped-def]
-    newest, floor, last, due, head, tail, links, times, rows, slots, arrived, lateness, idle, out, by
+    newest,
+    floor,
+    last,
+    due,
+    head,
+    tail,
+    links,
+    times,
+    rows,
+    slots,
+    arrived,
+    lateness,
+    idle,
+    out,
+    by,
 ):
     """Take readings in; what is complete or late goes to `out`: slots, a late one's as ~slot.
 

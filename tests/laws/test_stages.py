@@ -20,6 +20,7 @@ from streamflow import (
     MonitorDrift,
     Reject,
     Reorder,
+    Resample,
     Sensor,
     Silent,
     Stage,
@@ -139,6 +140,13 @@ SCENARIOS: dict[str, list[Flow]] = {
         on(Silent(after="15s")),
         on(Reorder(lateness="30s"), Silent(after="20s"), Silent(name="again", factor=1.2)),
         replace(on(Silent(after="15s")), ttl="30m"),
+    ],
+    "resample": [
+        on(Resample(every="10s")),
+        on(Resample(every="1s", how="last", gap="3s")),
+        on(Resample(every="10s", how={"p": "last"}, gap="1m", fill="linear")),
+        on(Reorder(lateness="5s"), Resample(every="7s", gap="0s"), rise),
+        replace(on(Resample(every="10s"), Impute(hold="1m")), ttl="30m"),
     ],
     "reorder": [
         on(Reorder(lateness="1s", idle="5s")),
