@@ -78,10 +78,9 @@ def gather(  # type: ignore[no-untyped-def]
     """Take readings in from number `start` on, as long as `out` has room for what that may give.
 
     Gives how far it came, the rows of `out`, and how many slots, now in `gone`, were merged.
-    `memory`:
-    the open cell and the last closed one; the last arrival, the deadline, the slot of the cell's
-    last reading; for each sensor the mean of what is good in the cell and of what is not, how many
-    they are, and the flags; its last value in a closed cell, and in which that was.
+    `memory` is the open cell and the last closed one; the last arrival, the deadline, the slot of
+    the cell's last reading; for each sensor the mean of what is good in the cell and of what is
+    not, how many they are, and the flags; its last value in a closed cell, and in which that was.
     """
     cell, done, last, due, slot, mean, count, doubt, doubts, marks, _, _ = memory
     m = merged = 0
@@ -89,23 +88,21 @@ def gather(  # type: ignore[no-untyped-def]
         if m + reach + 3 > len(out[0]):
             return i, m, merged
         row, k = rows[i], cells[i]
-        if due[row] <= arrived[i]:
+        if slot[row] >= 0 and (due[row] <= arrived[i] or k > cell[row]):
             m = _close(memory, row, reach, linear, out, m)
         last[row] = max(last[row], arrived[i])
-        open_ = slot[row] >= 0
-        if k <= done[row] or (open_ and k < cell[row]):
-            missed = cell[row] if open_ else done[row] + 1
-            out[0][m], out[1][m], out[2][m] = places[i], missed - k, LATE
+        first = cell[row] if slot[row] >= 0 else done[row] + 1
+        if k < first:
+            out[0][m], out[1][m], out[2][m] = places[i], first - k, LATE
             m += 1
         else:
-            if open_ and k == cell[row]:
+            if slot[row] >= 0:
                 gone[merged] = slot[row]
                 merged += 1
             else:
-                if open_:
-                    m = _close(memory, row, reach, linear, out, m)
                 cell[row] = k
-                count[row], doubts[row], marks[row] = 0, 0, 0
+                for j in range(len(latest)):
+                    count[row, j], doubts[row, j], marks[row, j] = 0, 0, 0
             slot[row] = places[i]
             for j in range(len(latest)):
                 x, flag = seen[i, j], quality[i, j]

@@ -58,10 +58,10 @@ def judge(  # type: ignore[no-untyped-def]
 ):
     """Correct `time` in place or say why not: `reason`, and `by` how much it is off, in ns.
 
-    `was` is the device's skew before each reading, which `turned` it. State: the skew; the time of the last
-    reading that was believed; the last time as the device said it, and since when it says so; what
-    the readings that are not believed yet agree on: the first of their offsets (without arrivals,
-    the last of their times), the greatest, when they began, how many they are.
+    `was` is the device's skew before each reading, which `turned` it. State: the skew; the time of
+    the last reading that was believed; the last time as the device said it, and since when it says
+    so; what the readings that are not believed yet agree on: the first of their offsets (without
+    arrivals, the last of their times), the greatest, when they began, how many they are.
     """
     for i in range(len(rows)):
         row, t, offset = rows[i], time[i], time[i] - arrived[i]
