@@ -80,7 +80,7 @@ class Deduplicate(Stage):
 
     def bind(self, schema: Schema) -> Self:
         """Check the window; find what holds the id."""
-        if not 1 <= self.window <= _MOST:
+        if not (isinstance(self.window, int) and 1 <= self.window <= _MOST):
             raise FlowError(
                 f"step {self.step!r}: window={self.window!r}; a number of readings, 1 to {_MOST:,}"
             )

@@ -34,7 +34,7 @@ class GuardClock(Stage):
 
     time[t] = time[t] - skew, skew = 0 where the offset is within `ahead`
 
-    until three others agree on another skew. A skew within 5 minutes of a whole number of hours, at
+    until three others agree on another skew. A skew within a minute of a whole number of hours, at
     most 14, is taken for a wrong time zone or a missed change to summer time, and is exactly that;
     others are whole milliseconds. A clock that is behind is told from delay by its offset, which
     must stay the same within `ahead` for 4 times `ahead`: readings that were stored come in faster

@@ -29,7 +29,7 @@ def _rounded(offset, ahead):  # type: ignore[no-untyped-def]
     if abs(offset) <= ahead:
         return 0
     hours = (offset + HOUR // 2) // HOUR * HOUR
-    if abs(hours) <= ZONES * HOUR and abs(offset - hours) <= min(ahead, 5 * MINUTE):
+    if abs(hours) <= ZONES * HOUR and abs(offset - hours) <= min(ahead, MINUTE):
         return hours
     return offset // MS * MS
 
