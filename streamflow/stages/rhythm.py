@@ -9,25 +9,27 @@ from streamflow.models.kernels.base import inlined, kernel
 NEVER = np.iinfo(np.int64).min
 LATER = np.iinfo(np.int64).max
 KNOWN = 8
-"""So many gaps make a rhythm."""
+"""So many gaps make a rhythm, and so many times `least`: a device may begin with a burst."""
 SPAN = 32.0
 """The rhythm forgets over so many of its own gaps."""
-MOST = 10**17
-"""The longest silence that can be waited for, ns: three years."""
+MS = 10**6
+MOST = 10**11
+"""The longest silence that can be waited for, in ms as all of them: three years."""
 
 
 @inlined
-def _allowed(total, weight, gaps, after, factor, least):  # type: ignore[no-untyped-def]
+def _allowed(total, weight, gaps, age, after, factor, least):  # type: ignore[no-untyped-def]
     """How long a silence may last, in ns; 0 if that is not known."""
     if after > 0:
         return after
-    if gaps < KNOWN:
+    if gaps < KNOWN or age < KNOWN * least:
         return 0
-    return max(least, np.int64(min(factor * total / weight * 1e9, MOST)))
+    return max(least, np.int64(min(factor * total / weight * 1e3 + 0.5, MOST)) * MS)
 
 
 @kernel
 def listen(  # type: ignore[no-untyped-def]
+    first,
     last,
     due,
     opened,
@@ -46,8 +48,8 @@ def listen(  # type: ignore[no-untyped-def]
     """Follow each device's arrivals.
 
     Where a silence ends with reading i, `ended[i]` is when it was opened and `since[i]` when the
-    device was last heard of; `began[i]` is True if no tick had opened it. State: the last arrival,
-    when the next is overdue, when the silence that lasts was opened; sum of squares and sum of
+    device was last heard of; `began[i]` is True if no tick had opened it. State: the first arrival
+    and the last, when the next is overdue, when the silence that lasts was opened; sum of squares and sum of
     the gaps, in s, and how many they are.
     """
     for i in range(len(rows)):
@@ -61,7 +63,8 @@ def listen(  # type: ignore[no-untyped-def]
                 opened[row] = NEVER
             gap = now - last[row]
             if gap > 0:
-                allowed = _allowed(total[row], weight[row], gaps[row], after, factor, least)
+                age = last[row] - first[row]
+                allowed = _allowed(total[row], weight[row], gaps[row], age, after, factor, least)
                 if 0 < allowed < gap:
                     gap = allowed
                 seconds = gap / 1e9
@@ -73,6 +76,9 @@ def listen(  # type: ignore[no-untyped-def]
                 total[row] += seconds * seconds
                 weight[row] += seconds
                 gaps[row] += 1
+        else:
+            first[row] = now
         last[row] = max(last[row], now)
-        allowed = _allowed(total[row], weight[row], gaps[row], after, factor, least)
+        age = last[row] - first[row]
+        allowed = _allowed(total[row], weight[row], gaps[row], age, after, factor, least)
         due[row] = last[row] + allowed if allowed > 0 else LATER

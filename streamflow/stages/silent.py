@@ -32,7 +32,7 @@ class Silent(Stage):
     over its last gaps between arrivals, about 32 times its rhythm back, each counted at most as
     long as it was allowed to be. Weighed by its own length, a gap counts by the time one waits in
     it: a device that sends ten readings at once each minute has a rhythm of a minute. Nothing is
-    overdue before 8 gaps are known.
+    overdue before 8 gaps are known, and 8 times `at_least` have passed.
 
     The silence is opened on a tick, or with the device's next reading; its time is the deadline
     either way. Both events have one id. In a replay the end of the input is the last tick: who has
@@ -67,9 +67,10 @@ class Silent(Stage):
 
     @cached_property
     def memory(self) -> Memory:
-        """The last arrival, the deadline, the silence that lasts, and the rhythm."""
+        """The first and last arrival, the deadline, the silence that lasts, and the rhythm."""
         return Memory(
             {
+                "first": 0,
                 "last": Field(np.int64, _NEVER),
                 "due": Field(np.int64, _LATER),
                 "opened": Field(np.int64, _NEVER),
