@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from streamflow.core.batch import ASIDE
 from streamflow.errors import FlowError, suggest
 
 
@@ -80,6 +81,11 @@ class Schema:
                 raise FlowError(
                     f"no sensor, tag or column can be called {name!r}: "
                     f"every row has a {name} of its own"
+                )
+        for name in ASIDE:
+            if name in self.tags:
+                raise FlowError(
+                    f"no tag can be called {name!r}: rejected readings have a {name} of their own"
                 )
 
     @property
