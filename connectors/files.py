@@ -53,6 +53,7 @@ def csv(
     follow: bool = False,
     speed: str = "max",
     delimiter: str = ",",
+    fields: Mapping[str, str] = ...,
     name: str = "",
 ) -> CsvFile: ...
 @overload
@@ -64,7 +65,12 @@ def csv(path: str | Path, **options: Any) -> CsvFile | CsvSink:
 
 @overload
 def jsonl(
-    path: str | Path, *, follow: bool = False, speed: str = "max", name: str = ""
+    path: str | Path,
+    *,
+    follow: bool = False,
+    speed: str = "max",
+    fields: Mapping[str, str] = ...,
+    name: str = "",
 ) -> JsonlFile: ...
 @overload
 def jsonl(
@@ -75,11 +81,11 @@ def jsonl(path: str | Path, **options: Any) -> JsonlFile | JsonlSink:
     return (JsonlSink if "of" in options else JsonlFile)(Path(path), **options)
 
 
-def parquet(path: str | Path, *, speed: str = "max", name: str = "") -> ParquetFile:
+def parquet(path: str | Path, **options: Any) -> ParquetFile:
     """A Parquet file as a source. See `streamflow_connectors.parquet.ParquetFile`."""
     from streamflow_connectors.parquet import ParquetFile
 
-    return ParquetFile(Path(path), speed=speed, name=name)
+    return ParquetFile(Path(path), **options)
 
 
 def console(of: Outlet = "rows", *, where: str | None = None, name: str = "") -> Console:
@@ -112,6 +118,7 @@ class File(Source):
 
     path: Path
     speed: str = field(default="max", kw_only=True)
+    fields: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     kind: ClassVar[str]
 
     def __post_init__(self) -> None:
@@ -218,6 +225,9 @@ class CsvFile(TextFile):
         "max", or a multiple of real time, by the event times: "1x", "60x".
     delimiter
         What separates the fields: one character.
+    fields
+        What the file does not say of its readings, the same for all: the flow's name for the
+        device or a tag -> a word, as in {"machine": "press-1"}.
 
     Examples
     --------
@@ -245,7 +255,7 @@ class CsvFile(TextFile):
         if not newline and len(top) == CHUNK:
             raise FlowError(f"{self.place}: its first line is longer than {CHUNK:,} bytes")
         if newline or not self.follow:
-            self.format.check_header(header, schema, self.place)
+            self.format.check_header(header, schema, self.place, told=self.fields)
 
 
 @dataclass(frozen=True)
@@ -254,7 +264,7 @@ class JsonlFile(TextFile):
 
     Parameters
     ----------
-    path, follow, speed
+    path, follow, speed, fields
         As for `CsvFile`.
 
     Examples

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,11 +65,15 @@ class Csv:
         except csv.Error as error:
             raise ValueError(f"not CSV: {error}") from None
 
-    def check_header(self, line: bytes, schema: Schema, place: str) -> None:
-        """Raise FlowError unless the header has every field of the flow."""
+    def check_header(
+        self, line: bytes, schema: Schema, place: str, told: Collection[str] = ()
+    ) -> None:
+        """Raise FlowError unless the header has every field of the flow that is not told."""
         names = self.header(line)
         for name in (schema.device, schema.time, *schema.sensors, *schema.tags):
             if name not in names:
+                if name in told:
+                    continue
                 known = suggest(name, names)
                 raise FlowError(f"{place}: no column {name!r} in the header; {known}")
             if names.count(name) > 1:
