@@ -61,8 +61,8 @@ def main(options: argparse.Namespace) -> int:
     print("\n".join(result.balance.lines()))
     found = episodes(result.events)
     print(f"alerts    {len(found):,} episodes on {len({e.device for e in found}):,} devices")
-    for reason, count in result.balance.rejected.most_common(5):
-        print(f"rejected  {count:,} by {reason[0]}: {reason[1]}")
+    for told in result.balance.quality():
+        print(told)
     for letter in result.dead_letters[:5]:
         print(f"dead      {letter.source}, {letter.place}: {letter.reason}")
     if firings:

@@ -16,8 +16,8 @@ from streamflow.profile.units import conversion
 
 GAP = 5
 """A gap is longer than so many usual intervals."""
-BLOCKS = 16
-"""A change of unit is looked for between so many parts of a sensor's values."""
+WINDOW = 16
+"""A change of unit is looked for between so many values and as many after them."""
 
 
 class Stretch(NamedTuple):
@@ -55,7 +55,7 @@ class SensorFacts:
     usual_run
         The longest run to expect from how often a value repeats.
     ceiling, at_ceiling
-        The highest value, and the share of values that equal it.
+        The commonest value of the upper quarter, and the share of values that equal it.
     converted
         A unit that the later values seem to have, as in "degC to degF", and from when on.
     """
@@ -95,7 +95,7 @@ class SensorFacts:
 
     @property
     def saturated(self) -> bool:
-        """Whether it stands at its highest value far more often than at others."""
+        """Whether it stands at one high value far more often than at others."""
         usual = 1 / max(self.levels, 1)
         return self.levels > 20 and self.at_ceiling > max(0.02, 5 * usual)
 
@@ -219,6 +219,8 @@ def _sensor(t: dict[str, Any], i: int, count: int, kept: int, order: Any) -> Sen
         known = np.zeros(1)
     levels, counts = np.unique(known, return_counts=True)
     differ = np.diff(levels)
+    upper = np.searchsorted(levels, np.percentile(known, 75))
+    top = upper + int(np.argmax(counts[upper:]))
     moves = np.abs(t["sample_change"][:kept, i])
     moves, seconds = moves[np.isfinite(moves)], t["sample_step"][:kept] / 1e9
     rates = np.abs(t["sample_change"][:kept, i])[seconds > 0] / seconds[seconds > 0]
@@ -243,8 +245,8 @@ def _sensor(t: dict[str, Any], i: int, count: int, kept: int, order: Any) -> Sen
         spikes,
         Stretch(longest[1], longest[2], longest[0]),
         _usual_run(values, int(t["repeats"][i]), longest[0]),
-        float(levels[-1]),
-        float(counts[-1] / len(known)),
+        float(levels[top]),
+        float(counts[top] / len(known)),
         _converted(t["sample_time"][:kept][order], sample[order]),
     )
 
@@ -260,19 +262,21 @@ def _usual_run(values: int, repeats: int, longest: int) -> float:
 
 
 def _converted(time: Values, sample: Values) -> tuple[str, int] | None:
-    """Whether the sensor's unit seems to have changed: which, and when."""
+    """Whether the sensor's unit seems to have changed: which, and when.
+
+    Looked for where the medians of `WINDOW` values before and after differ most.
+    """
     known = np.isfinite(sample)
     time, sample = time[known], sample[known]
-    if len(sample) < 4 * BLOCKS:
+    if len(sample) < 4 * WINDOW:
         return None
-    parts = np.array_split(np.arange(len(sample)), BLOCKS)
-    medians = [float(np.median(sample[part])) for part in parts]
-    noise = float(np.median([np.percentile(sample[p], 90) - np.median(sample[p]) for p in parts]))
-    for k in range(1, BLOCKS):
-        name = conversion(medians[k - 1], medians[k], noise)
-        if name:
-            return name, int(time[parts[k][0]])
-    return None
+    windows = np.lib.stride_tricks.sliding_window_view(sample, WINDOW)
+    medians = np.median(windows, axis=1)
+    apart = np.abs(medians[WINDOW:] - medians[:-WINDOW])
+    at = int(np.argmax(apart))
+    noise = float(np.median(np.ptp(windows, axis=1))) / 4
+    name = conversion(float(medians[at]), float(medians[at + WINDOW]), noise)
+    return (name, int(time[at + WINDOW])) if name else None
 
 
 def _correlations(sample: Values, sensors: Sequence[str]) -> dict[tuple[str, str], float]:

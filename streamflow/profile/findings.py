@@ -120,7 +120,10 @@ def _sensor(one: SensorFacts, typical: tuple[float, float] | None) -> Iterator[t
     if one.spikes:
         yield "spikes", f"about {one.spikes:,} values jump away from both their neighbours"
     if one.saturated:
-        yield "saturated", f"{one.at_ceiling:.0%} of the values are its highest, {one.ceiling:g}"
+        yield (
+            "saturated",
+            f"{one.at_ceiling:.0%} of the values are {one.ceiling:g}, as if it could show no more",
+        )
     if one.coarse:
         yield "coarse", f"only {one.levels} different values, {one.step:.4g} apart at the least"
     if one.converted:

@@ -31,7 +31,7 @@ def page(profile: Profile) -> str:
         [_track(profile, one) for one in shown],
         facts=_facts(profile),
         tables=_tables(profile),
-        words={"alert": "suspicious stretch", "drift": "sudden change"},
+        words={"alert": "suspicious stretch", "drift": "sudden change", "lane": "stretches"},
     )
 
 

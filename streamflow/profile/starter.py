@@ -23,28 +23,26 @@ def starter(profile: Profile) -> str:
     lines = [
         f'"""Starter flow for {_plain(profile.place)}, written by `streamflow profile`.',
         "",
-        f"It saw {profile.readings:,} readings of {len(profile.devices):,} devices. Each choice",
-        "below says what it follows from. Limits are guesses: put in what the sensors can measure,",
-        "and their units.",
+        f"It saw {profile.readings:,} readings of {len(profile.devices):,} devices.",
+        "Each choice below says what it follows from. Limits are guesses: put in what the sensors",
+        "can measure, and their units.",
         '"""',
         "",
         f"from streamflow import {', '.join(sorted(names))}",
     ]
+    if not profile.source:
+        lines += ["from streamflow.flow.load import load_flow"]
     lines += ["from streamflow_connectors import files"]
-    if not profile.source:
-        lines[-2:-2] = ["from streamflow.flow.load import load_flow"]
-    lines += ["", "flow = (", "    Flow("]
-    lines += [f"        {line}" for line in _head(profile)]
-    lines += ["    )", *([f"    | {profile.source}"] if profile.source else [])]
-    for one in advice:
-        lines += _comment(one.reason, 4)
-        lines += [f"    | {one.code}"]
-    lines += ['    | files.console(of="alerts")', ")"]
-    if not profile.source:
-        lines += _comment("the sources of the flow that was looked at", 0)
+    head = ["Flow(", *(f"    {line}" for line in _head(profile)), ")"]
+    if profile.source:
+        lines += ["", "flow = (", *(f"    {line}" for line in head), f"    | {profile.source}"]
+    else:
+        lines += ["", f"flow = {head[0]}", *head[1:]]
         lines += [f"for source in load_flow({quoted(profile.place)}).plan().sources:"]
-        lines += ["    flow = flow | source"]
-    return "\n".join(lines) + "\n"
+        lines += ["    flow |= source", "flow = (", "    flow"]
+    for one in advice:
+        lines += [*_comment(one.reason, 4), f"    | {one.code}"]
+    return "\n".join([*lines, '    | files.console(of="alerts")', ")"]) + "\n"
 
 
 def _head(profile: Profile) -> Iterator[str]:

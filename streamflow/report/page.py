@@ -189,6 +189,7 @@ def _track(track: Track, words: Mapping[str, str]) -> dict[str, object]:
     return {
         "device": _text(track.device),
         "note": _text(track.note),
+        "lane": _text(words.get("lane", "alerts")),
         "summary": _summary(incidents, alerts, track, words),
         "readings": time.size,
         "range": [min(known) / 1e6, max(known) / 1e6] if known else None,

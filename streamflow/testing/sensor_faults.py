@@ -123,7 +123,7 @@ class Flatline(SensorFault):
         """A stretch is frozen at the value before it."""
         rows = stretch(len(values), int(self.level), rng)
         where = _at(values, rows)
-        known = np.flatnonzero(np.isfinite(values[: rows.start + 1]))
+        known = np.flatnonzero(np.isfinite(values[: rows.start]))
         if not len(known):
             return values, np.zeros(len(values), bool)
         return np.where(where, values[known[-1]], values), where
