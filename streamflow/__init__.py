@@ -42,12 +42,17 @@ if TYPE_CHECKING:
     from streamflow.models.learning import Gate as Gate
     from streamflow.models.novelty import ValueNovelty as ValueNovelty
     from streamflow.stages.alert import Alert as Alert
+    from streamflow.stages.deduplicate import Deduplicate as Deduplicate
     from streamflow.stages.detect import Detect as Detect
     from streamflow.stages.drift import MonitorDrift as MonitorDrift
+    from streamflow.stages.guard_clock import GuardClock as GuardClock
     from streamflow.stages.impute import Impute as Impute
     from streamflow.stages.map import Map as Map
     from streamflow.stages.map import Reject as Reject
     from streamflow.stages.map import stage as stage
+    from streamflow.stages.reorder import Reorder as Reorder
+    from streamflow.stages.resample import Resample as Resample
+    from streamflow.stages.silent import Silent as Silent
     from streamflow.stages.validate import Validate as Validate
 
 _HOME = {
@@ -57,12 +62,14 @@ _HOME = {
     "Csv": "formats.csv",
     "DeadLetter": "core.connect",
     "Decoded": "core.connect",
+    "Deduplicate": "stages.deduplicate",
     "Detect": "stages.detect",
     "Event": "core.event",
     "Field": "core.memory",
     "Flow": "flow.flow",
     "Format": "core.connect",
     "Gate": "models.learning",
+    "GuardClock": "stages.guard_clock",
     "Impute": "stages.impute",
     "Json": "formats.json",
     "Map": "stages.map",
@@ -75,8 +82,11 @@ _HOME = {
     "Quality": "core.quality",
     "Reader": "core.connect",
     "Reject": "stages.map",
+    "Reorder": "stages.reorder",
+    "Resample": "stages.resample",
     "Schema": "core.schema",
     "Sensor": "core.schema",
+    "Silent": "stages.silent",
     "Sink": "core.connect",
     "Source": "core.connect",
     "Stage": "core.stage",

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streamflow.core.duration import words
 from streamflow.core.quality import flag_names
 
 Codes = NDArray[np.int32]
@@ -18,6 +19,8 @@ Values = NDArray[np.float64]
 Flags = NDArray[np.uint16]
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.intp]
+ASIDE = ("detail", "traceback")
+"""Tags that readings have only when they are set aside: what more there is to say of the reason."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +174,14 @@ class Batch:
         """The batch with a quality flag set for a sensor where `where` is true."""
         flags = self.flags(sensor) | np.where(where, flag, 0).astype(np.uint16)
         return self.replace(quality={**self.quality, sensor: flags})
+
+    def with_detail(self, where: Mask, by: Times) -> Batch:
+        """The batch with a tag `detail` where readings are set aside: `by`, ns each, in words."""
+        amounts, which = np.unique(by[where], return_inverse=True)
+        codes = np.full(len(self), -1, np.int32)
+        codes[where] = which
+        told = Words(codes, [words(amount) for amount in amounts.tolist()])
+        return self.replace(tags={**self.tags, "detail": told})
 
     def reject(self, where: Mask, reason: str) -> Batch:
         """The batch with readings set aside; a reading keeps its first reason."""

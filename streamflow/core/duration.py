@@ -38,6 +38,23 @@ def duration(text: str) -> int:
     return sum(round(float(number) * UNITS[unit]) for number, unit in parts)
 
 
+def stated(step: str, key: str, text: str, *, zero: bool = False) -> int:
+    """Nanoseconds in a step's parameter; more than nothing, if `zero` is not allowed.
+
+    >>> stated("reorder", "lateness", "0s")
+    Traceback (most recent call last):
+    ...
+    streamflow.errors.FlowError: step 'reorder': lateness='0s' is no time at all; give more
+    """
+    try:
+        ns = duration(text)
+    except FlowError as error:
+        raise FlowError(f"step {step!r}: {key}: {error}") from None
+    if not (ns or zero):
+        raise FlowError(f"step {step!r}: {key}={text!r} is no time at all; give more")
+    return ns
+
+
 def words(ns: float) -> str:
     """A duration in its largest two units.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from streamflow.core.batch import ASIDE
 from streamflow.errors import FlowError, suggest
 
 
@@ -64,6 +65,11 @@ class Schema:
                 raise FlowError(
                     f"no sensor, tag or column can be called {name!r}: "
                     f"every row has a {name} of its own"
+                )
+        for name in ASIDE:
+            if name in self.tags:
+                raise FlowError(
+                    f"no tag can be called {name!r}: rejected readings have a {name} of their own"
                 )
 
     def require(self, step: str, key: str, columns: Iterable[str]) -> None:

@@ -27,7 +27,7 @@ def batch_to_tree(batch: Batch, rank: NDArray[Any]) -> dict[str, Any]:
         "arrived": batch.arrived,
         "columns": dict(batch.columns),
         "tags": {name: _words_to_tree(tag) for name, tag in batch.tags.items()},
-        "quality": dict(batch.quality),
+        "quality": {name: flags for name, flags in batch.quality.items() if flags.any()},
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from streamflow.core.batch import Batch, Mask, Rows
 from streamflow.core.event import Event, event_id
+from streamflow.core.held import Held
 from streamflow.core.index import Index
 from streamflow.core.memory import Columns, Memory
 from streamflow.core.snapshot import batch_from_tree, batch_to_tree
@@ -87,7 +87,7 @@ class State:
         self.index = index
         self.table = Table(memory)
         self.objects: dict[int, Any] = {}
-        self.held: Batch | None = None
+        self.buffer = Held()
         self.created = 0
         self.merged = 0
         self.faults = 0
@@ -109,24 +109,30 @@ class State:
         id_ = event_id(self.flow, self.step, device, time if opened is None else opened)
         return Event(id_, kind, self.step, device, time, fields)
 
-    def hold(self, batch: Batch) -> None:
-        """Hold readings back, behind those already held."""
-        self.held = batch if self.held is None else Batch.concat([self.held, batch])
+    def hold(self, batch: Batch) -> Rows:
+        """Hold readings back; the slots of `buffer` they are in."""
+        return self.buffer.put(batch)
+
+    @property
+    def held(self) -> Batch | None:
+        """The readings held back, in order of arrival: a copy, so ask for it once."""
+        if not len(self.buffer):
+            return None
+        return self.buffer.look(self.buffer.slots(), self.index.names)
 
     def release(self, rows: Mask | Rows) -> Batch | None:
-        """Take held readings out, by a mask or by positions in the order wanted; None if none."""
-        if self.held is None:
-            return None
-        out = self.held.take(rows)
-        left = np.ones(len(self.held), bool)
-        left[rows] = False
-        self.held = self.held.take(left) if left.any() else None
-        return out if len(out) else None
+        """Take readings out, by a mask or by positions in `held`, in the order wanted; or None."""
+        slots = self.buffer.slots()[rows]
+        return self.buffer.take(slots, self.index.names) if len(slots) else None
+
+    def take(self, slots: Rows) -> Batch:
+        """Take readings out by their slots."""
+        return self.buffer.take(slots, self.index.names)
 
     @property
     def held_count(self) -> int:
         """How many readings are held back."""
-        return 0 if self.held is None else len(self.held)
+        return len(self.buffer)
 
     def erase(self, rows: Sequence[int]) -> int:
         """Forget devices, as the index has; the number of their readings that were held."""
@@ -135,18 +141,15 @@ class State:
         if self.objects:
             for row in rows:
                 self.objects.pop(row, None)
-        if self.held is None:
-            return 0
-        # The index may have a new list of names; held readings must go by the same as new ones.
-        self.held = replace(self.held, devices=self.index.names)
-        gone = self.release(np.isin(self.held.device, erased))
-        return 0 if gone is None else len(gone)
+        gone = self.buffer.of(erased)
+        self.buffer.free(gone)
+        return len(gone)
 
     def snapshot(self, rows: Rows) -> Tree:
         """Everything remembered, renumbered so that `rows[i]` becomes row i."""
         rank = np.zeros(len(self.index.names), np.int32)
         rank[rows] = np.arange(len(rows), dtype=np.int32)
-        codec = self.memory.codec
+        codec, held = self.memory.codec, self.held
         kept = (
             sorted((int(rank[row]), thing) for row, thing in self.objects.items()) if codec else []
         )
@@ -158,7 +161,7 @@ class State:
                 "rows": [row for row, _ in kept],
                 "data": [codec.dump(thing) for _, thing in kept] if codec else [],
             },
-            "held": None if self.held is None else batch_to_tree(self.held, rank),
+            "held": None if held is None else batch_to_tree(held, rank),
         }
 
     def restore(self, saved: Tree) -> None:
@@ -175,8 +178,7 @@ class State:
             pairs = zip(objects["rows"], objects["data"], strict=True)
             self.objects = {row: load(data, version) for row, data in pairs}
         if saved["held"] is not None:
-            held = batch_from_tree(saved["held"], self.index.names)
-            self.held = held.take(np.arange(len(held)))
+            self.buffer.put(batch_from_tree(saved["held"], self.index.names))
 
     def bytes(self) -> int:
         """Bytes of its arrays in memory."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from streamflow.core.batch import Batch, Words
+from streamflow.core.batch import ASIDE, Batch, Words
 from streamflow.core.event import Event
 from streamflow.core.index import Index
 from streamflow.core.quality import flag_named, flag_names
@@ -82,7 +82,9 @@ class Shard:
         self.balance.decoded += parcel.decoded
         self.balance.dead += len(parcel.dead)
         if parcel.tick is not None:
-            return self.advance(parcel.tick)
+            # Another source may still have older history to tell: the tick comes at the end.
+            self.now = max(self.now, parcel.tick)
+            return Outcome()
         batch = parcel.batch
         if batch is not None and parcel.origin is not None:
             batch = self._once(batch, parcel.origin)
@@ -144,10 +146,11 @@ class Shard:
         return outcome
 
     def on_end(self) -> Outcome:
-        """The input is complete: nothing stays held."""
+        """The input is complete: what is due comes, and nothing stays held."""
         outcome = Outcome()
         for at, step in enumerate(self.plan.steps):
             if isinstance(step, Stage):
+                self._give(at, step, partial(step.on_tick, int(self.now)), outcome)
                 self._give(at, step, step.on_end, outcome)
         return outcome
 
@@ -218,10 +221,10 @@ class Shard:
         for at, step in enumerate(self.plan.steps):
             if isinstance(step, Stage):
                 self._give(at, step, partial(step.on_tick, now), outcome)
-                held = self.states[step.step].held
-                if held is not None:
+                oldest = self.states[step.step].buffer.oldest()
+                if oldest is not None:
                     # They are still to reach the next steps, before which time must not pass them.
-                    now = min(now, int(held.arrived.min()))
+                    now = min(now, oldest)
 
     def _give(
         self, at: int, stage: Stage, give: Callable[[State], Output | None], outcome: Outcome
@@ -313,8 +316,8 @@ class Shard:
                 if why is not None:
                     self.balance.reject(step, why, device=rejected.name(i))
         left = batch.take(~aside).replace(reason=None)
-        if "traceback" in left.tags:
-            left = left.replace(tags={n: t for n, t in left.tags.items() if n != "traceback"})
+        if not left.tags.keys().isdisjoint(ASIDE):
+            left = left.replace(tags={n: t for n, t in left.tags.items() if n not in ASIDE})
         return left if len(left) else None
 
 

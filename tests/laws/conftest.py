@@ -12,14 +12,19 @@ from river import anomaly, drift, preprocessing
 
 from streamflow import (
     Alert,
+    Deduplicate,
     Detect,
     Flow,
     Gate,
+    GuardClock,
     Impute,
     Map,
     MonitorDrift,
     Reject,
+    Reorder,
+    Resample,
     Sensor,
+    Silent,
     Validate,
     stage,
 )
@@ -62,6 +67,14 @@ WHOLE = {
     | MonitorDrift("score", drift.ADWIN(clock=1, grace_period=1, min_window_length=1, delta=0.9))
     | Alert("usual_score > 0.9 or drift > 0")
     | Alert("missing(t)", name="gone", hold="1m"),
+    "out of order": FLOW
+    | GuardClock(ahead="4s", behind="1d")
+    | Deduplicate(window=3)
+    | Reorder(lateness="30s")
+    | Silent(after="45s")
+    | Resample(every="10s", gap="30s")
+    | Silent(name="gone", factor=2)
+    | Alert("t > 30 and skew == 0"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,14 +10,19 @@ from river import anomaly, compose, drift, preprocessing, stats
 
 from streamflow import (
     Alert,
+    Deduplicate,
     Detect,
     Flow,
     Gate,
+    GuardClock,
     Impute,
     Map,
     MonitorDrift,
     Reject,
+    Reorder,
+    Resample,
     Sensor,
+    Silent,
     Stage,
     Validate,
     ValueNovelty,
@@ -115,6 +121,38 @@ SCENARIOS: dict[str, list[Flow]] = {
         on(Alert("t > 30", until="t < 10", after="10s", hold="30s")),
         on(Alert('site == "north" and not missing(p)', hold="1m")),
         on(Alert("abs(p) > 50 or out_of_range(t)", after="1s"), Alert("t > 0", name="warm")),
+    ],
+    "deduplicate": [
+        on(Deduplicate()),
+        on(Deduplicate(window=1)),
+        on(Deduplicate(window=2, by="site")),
+        on(Deduplicate(window=3, by="t"), Deduplicate(name="again")),
+    ],
+    "guard_clock": [
+        on(GuardClock()),
+        on(GuardClock(ahead="1s", behind="30s")),
+        on(GuardClock(ahead="4s", correct=False), Reorder()),
+        on(GuardClock(ahead="1s", behind="3h"), Reorder(), GuardClock(name="again")),
+    ],
+    "silent": [
+        on(Silent()),
+        on(Silent(factor=1.5, at_least="0s")),
+        on(Silent(after="15s")),
+        on(Reorder(lateness="30s"), Silent(after="20s"), Silent(name="again", factor=1.2)),
+        replace(on(Silent(after="15s")), ttl="30m"),
+    ],
+    "resample": [
+        on(Resample(every="10s")),
+        on(Resample(every="1s", how="last", gap="3s")),
+        on(Resample(every="10s", how={"p": "last"}, gap="1m", fill="linear")),
+        on(Reorder(lateness="5s"), Resample(every="7s", gap="0s"), rise),
+        replace(on(Resample(every="10s"), Impute(hold="1m")), ttl="30m"),
+    ],
+    "reorder": [
+        on(Reorder(lateness="1s", idle="5s")),
+        on(Reorder(lateness="1h")),
+        on(Reorder(), Reorder(lateness="2h", name="again"), Alert("t > 30")),
+        replace(on(Reorder(lateness="10s", idle="30s"), Impute(hold="1m")), ttl="30m"),
     ],
 }
 
