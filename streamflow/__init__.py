@@ -42,12 +42,15 @@ if TYPE_CHECKING:
     from streamflow.models.learning import Gate as Gate
     from streamflow.models.novelty import ValueNovelty as ValueNovelty
     from streamflow.stages.alert import Alert as Alert
+    from streamflow.stages.despike import Despike as Despike
     from streamflow.stages.detect import Detect as Detect
     from streamflow.stages.drift import MonitorDrift as MonitorDrift
     from streamflow.stages.impute import Impute as Impute
+    from streamflow.stages.maintenance import Maintenance as Maintenance
     from streamflow.stages.map import Map as Map
     from streamflow.stages.map import Reject as Reject
     from streamflow.stages.map import stage as stage
+    from streamflow.stages.stuck import Stuck as Stuck
     from streamflow.stages.validate import Validate as Validate
 
 _HOME = {
@@ -57,6 +60,7 @@ _HOME = {
     "Csv": "formats.csv",
     "DeadLetter": "core.connect",
     "Decoded": "core.connect",
+    "Despike": "stages.despike",
     "Detect": "stages.detect",
     "Event": "core.event",
     "Field": "core.memory",
@@ -65,6 +69,7 @@ _HOME = {
     "Gate": "models.learning",
     "Impute": "stages.impute",
     "Json": "formats.json",
+    "Maintenance": "stages.maintenance",
     "Map": "stages.map",
     "Memory": "core.memory",
     "Message": "core.connect",
@@ -80,6 +85,7 @@ _HOME = {
     "Sink": "core.connect",
     "Source": "core.connect",
     "Stage": "core.stage",
+    "Stuck": "stages.stuck",
     "SystemClock": "core.clock",
     "Validate": "stages.validate",
     "ValueNovelty": "models.novelty",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,15 +10,18 @@ from river import anomaly, compose, drift, preprocessing, stats
 
 from streamflow import (
     Alert,
+    Despike,
     Detect,
     Flow,
     Gate,
     Impute,
+    Maintenance,
     Map,
     MonitorDrift,
     Reject,
     Sensor,
     Stage,
+    Stuck,
     Validate,
     ValueNovelty,
     stage,
@@ -73,6 +77,8 @@ def gaussian() -> Any:
 
 EAGER = drift.ADWIN(clock=1, grace_period=1, min_window_length=1, delta=0.9)
 
+WINDOWS = Path(__file__).parent / "windows.csv"
+
 SCENARIOS: dict[str, list[Flow]] = {
     "validate": [
         on(Validate()),
@@ -86,6 +92,21 @@ SCENARIOS: dict[str, list[Flow]] = {
         on(Impute(preprocessing.PreviousImputer())),
         on(Impute(preprocessing.StatImputer(("t", stats.Mean()), ("p", 4)), sensors=["p", "t"])),
         on(Impute(preprocessing.StatImputer(("t", stats.Sum())))),
+    ],
+    "stuck": [
+        on(Stuck(after="10s", pinned=2)),
+        on(Stuck(after=2, coarse=1.5, unless='site == "north" or p < 0', sensors=["t"])),
+        on(Stuck(after=3, siblings={"t": "p"}, resolution={"t": 0.5})),
+        on(Stuck(after="1m", siblings={"p": "t"}, pinned=None)),
+    ],
+    "despike": [
+        on(Despike(window=3)),
+        on(Despike(window=3, sigmas=1, wait="30s")),
+        on(Despike(window=5, sigmas=2, confirm=2, wait="2m", sensors=["t"]), Impute(hold="1m")),
+    ],
+    "maintenance": [
+        on(Maintenance(WINDOWS)),
+        on(Maintenance(WINDOWS), Detect(trees()), Detect(gaussian(), target="t", name="usual")),
     ],
     "map": [
         on(rise),
