@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamflow.core.batch import Batch, Flags, Mask, Values
 from streamflow.core.quality import Quality
@@ -14,10 +13,10 @@ from streamflow.core.quality import Quality
 def stacked(batch: Batch, sensors: Sequence[str]) -> tuple[Values, Mask]:
     """The values [d, n], a copy, and which of them are good."""
     values = np.array([batch[sensor] for sensor in sensors])
-    good = np.isfinite(values)
+    good: Mask = np.isfinite(values)
     for j, sensor in enumerate(sensors):
         if sensor in batch.quality:
-            good[j] &= batch.quality[sensor] == 0
+            good[j, batch.quality[sensor] != 0] = False
     return values, good
 
 
@@ -25,8 +24,7 @@ def flagged(
     batch: Batch, sensors: Sequence[str], values: Values, flags: Flags, missing: Quality
 ) -> Batch:
     """The batch with flags [d, n] added, and what has one of `missing` made missing."""
-    some: NDArray[np.bool_] = flags.any(axis=1)
-    for j in np.flatnonzero(some).tolist():
+    for j in np.flatnonzero(flags.any(axis=1)).tolist():
         sensor, own = sensors[j], flags[j]
         quality = {**batch.quality, sensor: batch.flags(sensor) | own}
         gone = (own & missing) != 0
