@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -19,6 +19,7 @@ from streamflow.core.stage import Stage
 from streamflow.core.state import State
 from streamflow.errors import FlowError
 from streamflow.formats.times import TimeParser
+from streamflow.stages.overrides import unseen
 
 COLUMN = "maintenance"
 """1 in a window; `Detect` does not learn there."""
@@ -89,6 +90,10 @@ class Maintenance(Stage):
     def memory(self) -> Memory:
         """Where a device's own windows are among all."""
         return Memory({"own": Field(np.int64, shape=(2,), derived=True)})
+
+    def remarks(self, seen: Collection[str]) -> Sequence[str]:
+        """Windows of devices that were not seen."""
+        return unseen(self.step, "windows", [name for name in self._table if name != _ALL], seen)
 
     def on_devices(self, names: Sequence[str], rows: Sequence[int], state: State) -> None:
         """Look up each device's windows."""

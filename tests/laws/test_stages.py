@@ -61,7 +61,8 @@ def north(r: Any) -> Reject | dict[str, Any]:
 
 
 def on(*stages: Stage) -> Flow:
-    flow = Flow("laws", sensors={"t": Sensor(low=-10, high=90), "p": Sensor()}, tags=["site"])
+    sensors = {"t": Sensor("degC", low=-10, high=90), "p": Sensor("bar")}
+    flow = Flow("laws", sensors=sensors, tags=["site"])
     for part in stages:
         flow |= part
     return flow
@@ -83,6 +84,8 @@ SCENARIOS: dict[str, list[Flow]] = {
     "validate": [
         on(Validate()),
         on(Validate({"t": (0, 40), "p": (-1e300, 95)})),
+        on(Validate(rates={"t": 0.5, "p": 10}, required=["t", ("t", "p")])),
+        on(Validate(units={"t": "degF", "p": ("site", {"north": "mbar", "x": "psi"})})),
         on(Validate(overrides={"a": {"p": (0, 30)}, "c": {"t": (20, 21), "p": (0, 1)}})),
     ],
     "impute": [
