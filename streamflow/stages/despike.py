@@ -139,4 +139,4 @@ class Despike(Stage):
 
     @cached_property
     def _wait(self) -> int:
-        return duration(self.wait)
+        return min(duration(self.wait), lookahead.LONGEST)

@@ -67,7 +67,7 @@ def hampel(  # type: ignore[no-untyped-def]
             i = order[at]
             until = min(at + confirm, stop - 1)
             told = until == at + confirm
-            closed = now >= arrived[i] + wait
+            closed = now - arrived[i] >= wait
             for ahead in range(at + 1, until + 1):
                 if arrived[order[ahead]] - wait >= arrived[i]:
                     until, closed = ahead - 1, True

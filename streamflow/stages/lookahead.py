@@ -14,6 +14,8 @@ from streamflow.core.batch import Batch, Mask
 from streamflow.core.state import State
 
 NEVER, ENDED = -(2**62), 2**63 - 1
+LONGEST = 2**61
+"""No wait is longer, in ns: so no sum of times overflows."""
 Look = Callable[[Batch, int], tuple[Batch, Mask]]
 """Look at readings, waiting for nothing after `now`: what they become, and which must wait."""
 
