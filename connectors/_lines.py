@@ -130,7 +130,8 @@ class LineReader(Reader):
         if not payloads:
             return None
         arrived = self._clock.now() if self._source.follow else None
-        return Messages(payloads, places, self._header, arrived)
+        told = {name: [word] * len(payloads) for name, word in self._source.fields.items()}
+        return Messages(payloads, places, self._header, arrived, told)
 
     def _dead(self, line: bytes, reason: str) -> DeadLetter:
         place = self._line

@@ -53,6 +53,7 @@ def csv(
     follow: bool = False,
     speed: str = "max",
     delimiter: str = ",",
+    fields: Mapping[str, str] = ...,
     name: str = "",
 ) -> CsvFile: ...
 @overload
@@ -69,6 +70,7 @@ def jsonl(
     follow: bool = False,
     speed: str = "max",
     format: Json = ...,
+    fields: Mapping[str, str] = ...,
     name: str = "",
 ) -> JsonlFile: ...
 @overload
@@ -80,11 +82,11 @@ def jsonl(path: str | Path, **options: Any) -> JsonlFile | JsonlSink:
     return (JsonlSink if "of" in options else JsonlFile)(Path(path), **options)
 
 
-def parquet(path: str | Path, *, speed: str = "max", name: str = "") -> ParquetFile:
+def parquet(path: str | Path, **options: Any) -> ParquetFile:
     """A Parquet file as a source. See `streamflow_connectors.parquet.ParquetFile`."""
     from streamflow_connectors.parquet import ParquetFile
 
-    return ParquetFile(Path(path), speed=speed, name=name)
+    return ParquetFile(Path(path), **options)
 
 
 def console(of: Outlet = "rows", *, where: str | None = None, name: str = "") -> Console:
@@ -117,6 +119,7 @@ class File(Source):
 
     path: Path
     speed: str = field(default="max", kw_only=True)
+    fields: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     kind: ClassVar[str]
 
     def __post_init__(self) -> None:
@@ -223,6 +226,9 @@ class CsvFile(TextFile):
         "max", or a multiple of real time, by the event times: "1x", "60x".
     delimiter
         What separates the fields: one character.
+    fields
+        What the file does not say of its readings, the same for all: the flow's name for the
+        device or a tag -> a word, as in {"machine": "press-1"}.
 
     Examples
     --------
@@ -250,7 +256,7 @@ class CsvFile(TextFile):
         if not newline and len(top) == CHUNK:
             raise FlowError(f"{self.place}: its first line is longer than {CHUNK:,} bytes")
         if newline or not self.follow:
-            self.format.check_header(header, schema, self.place)
+            self.format.check_header(header, schema, self.place, told=self.fields)
 
 
 @dataclass(frozen=True)
@@ -259,7 +265,7 @@ class JsonlFile(TextFile):
 
     Parameters
     ----------
-    path, follow, speed
+    path, follow, speed, fields
         As for `CsvFile`.
     format
         Where in an object the fields stand.

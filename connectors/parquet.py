@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from streamflow_connectors.files import File
@@ -25,6 +25,9 @@ class ParquetFile(File):
         The file. Its times are timestamps of any unit and zone, or what a message may hold.
     speed
         "max", or a multiple of real time, by the event times: "1x", "60x".
+    fields
+        What the file does not say of its readings: the flow's name for the device or a tag -> a
+        word, the same for all.
 
     Examples
     --------
@@ -62,7 +65,7 @@ class ParquetFile(File):
             ) from None
         if not rows:
             raise FlowError(f"{self.place} is empty: there is nothing to replay")
-        self.format.check_columns(columns, schema, self.place)
+        self.format.check_columns(columns, schema, self.place, told=self.fields)
 
     def open(self, partition: str, position: Position) -> Reader:
         """Behind the first `position` rows."""
@@ -99,7 +102,9 @@ class _RowReader(Reader):
                 raise ConnectorError(f"{place}: {_first_line(error)}") from error
         table, self._table = self._table.slice(0, limit), self._table.slice(limit)
         first, self._next = self._next + 1, self._next + table.num_rows
-        return self._source.format.messages(table, range(first, self._next + 1))
+        got = self._source.format.messages(table, range(first, self._next + 1))
+        fields = {name: [word] * len(got.payloads) for name, word in self._source.fields.items()}
+        return replace(got, fields=fields) if fields else got
 
     def position(self) -> int:
         return self._next

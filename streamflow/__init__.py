@@ -45,16 +45,19 @@ if TYPE_CHECKING:
     from streamflow.models.novelty import ValueNovelty as ValueNovelty
     from streamflow.stages.alert import Alert as Alert
     from streamflow.stages.deduplicate import Deduplicate as Deduplicate
+    from streamflow.stages.despike import Despike as Despike
     from streamflow.stages.detect import Detect as Detect
     from streamflow.stages.drift import MonitorDrift as MonitorDrift
     from streamflow.stages.guard_clock import GuardClock as GuardClock
     from streamflow.stages.impute import Impute as Impute
+    from streamflow.stages.maintenance import Maintenance as Maintenance
     from streamflow.stages.map import Map as Map
     from streamflow.stages.map import Reject as Reject
     from streamflow.stages.map import stage as stage
     from streamflow.stages.reorder import Reorder as Reorder
     from streamflow.stages.resample import Resample as Resample
     from streamflow.stages.silent import Silent as Silent
+    from streamflow.stages.stuck import Stuck as Stuck
     from streamflow.stages.validate import Validate as Validate
 
 _HOME = {
@@ -66,6 +69,7 @@ _HOME = {
     "DeadLetter": "core.connect",
     "Decoded": "core.connect",
     "Deduplicate": "stages.deduplicate",
+    "Despike": "stages.despike",
     "Detect": "stages.detect",
     "Event": "core.event",
     "Field": "core.memory",
@@ -75,6 +79,7 @@ _HOME = {
     "GuardClock": "stages.guard_clock",
     "Impute": "stages.impute",
     "Json": "formats.json",
+    "Maintenance": "stages.maintenance",
     "Map": "stages.map",
     "Memory": "core.memory",
     "Message": "core.connect",
@@ -94,6 +99,7 @@ _HOME = {
     "Sink": "core.connect",
     "Source": "core.connect",
     "Stage": "core.stage",
+    "Stuck": "stages.stuck",
     "SystemClock": "core.clock",
     "Validate": "stages.validate",
     "ValueNovelty": "models.novelty",

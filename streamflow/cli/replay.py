@@ -52,6 +52,7 @@ def main(options: argparse.Namespace) -> int:
                 "adds_up": result.balance.adds_up,
                 "balance": result.balance.tree(),
                 "seconds": result.seconds,
+                "remarks": list(result.remarks),
                 "events": [event.row() for event in result.events],
                 "dead_letters": [letter.row() for letter in result.dead_letters],
                 "firings": [{"threshold": t, "episodes": n} for t, n in firings.items()],
@@ -61,10 +62,12 @@ def main(options: argparse.Namespace) -> int:
     print("\n".join(result.balance.lines()))
     found = episodes(result.events)
     print(f"alerts    {len(found):,} episodes on {len({e.device for e in found}):,} devices")
-    for reason, count in result.balance.rejected.most_common(5):
-        print(f"rejected  {count:,} by {reason[0]}: {reason[1]}")
+    for told in result.balance.quality():
+        print(told)
     for letter in result.dead_letters[:5]:
         print(f"dead      {letter.source}, {letter.place}: {letter.reason}")
+    for text in result.remarks:
+        print(f"note      {text}")
     if firings:
         print("\nwith this threshold it would have fired")
         for threshold, count in firings.items():

@@ -87,7 +87,7 @@ def main(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"flow": flow.name, "adds_up": balance.adds_up, **balance.tree()})
     else:
-        print("\n".join(balance.lines()))
+        print("\n".join([*balance.lines(), *balance.quality()]))
     return 0 if balance.adds_up else 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
@@ -74,6 +74,10 @@ class Stage:
 
     def warnings(self) -> Sequence[str]:
         """What a user should know before trusting it; said by `streamflow check`."""
+        return ()
+
+    def remarks(self, seen: Collection[str]) -> Sequence[str]:
+        """What a user should know after a replay, given the devices that were seen."""
         return ()
 
     def bind(self, schema: Schema) -> Self:

@@ -15,6 +15,8 @@ from streamflow.engine.result import Result
 from streamflow.report.page import Fact, Mark, Span, Table, Track, render
 from streamflow.stages.alert import Alert
 
+_BLAMED = 20
+
 
 def page(result: Result, incidents: Sequence[Incident] | None = None) -> str:
     """One self-contained HTML document."""
@@ -105,6 +107,10 @@ def _tables(
     tables = [Table("Alerts", ["device", "from", "to", ""], rows)]
     flagged = [[s, f, f"{n:,}"] for (s, f), n in sorted(result.balance.flagged.items())]
     rejected = [[s, w, f"{n:,}"] for (s, w), n in sorted(result.balance.rejected.items())]
+    blamed = result.balance.by_device.most_common(_BLAMED)
+    if blamed:
+        worst = [[*key, f"{n:,}"] for key, n in blamed]
+        tables.append(Table("Worst devices", ["device", "sensor or step", "why", "times"], worst))
     if flagged:
         tables.append(Table("Values flagged", ["sensor", "flag", "values"], flagged))
     if rejected:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from streamflow.core.batch import Batch
+from streamflow.core.batch import Batch, Words
 from streamflow.core.connect import DeadLetter
 from streamflow.core.event import Event
 from streamflow.engine.balance import Balance
@@ -74,6 +74,14 @@ class Result:
     def alerts(self) -> Sequence[Event]:
         """The events of kind "alert"."""
         return [event for event in self.events if event.kind == "alert"]
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What the steps have to say of this replay: a table names a device that never came."""
+        seen = {name for shard in self.shards for name in shard.index.devices()}
+        seen |= set(Words(self.rows.device, self.rows.devices).compact().vocabulary)
+        seen |= {str(row["device"]) for row in self.rejected}
+        return [text for stage in self.plan.stages for text in stage.remarks(seen)]
 
     def model(self, device: str, step: str = "") -> Any:
         """A device's model as River has it: it goes on where the replay ended, to the bit.

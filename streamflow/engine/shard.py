@@ -13,7 +13,7 @@ import numpy as np
 from streamflow.core.batch import ASIDE, Batch, Words
 from streamflow.core.event import Event
 from streamflow.core.index import Index
-from streamflow.core.quality import Quality
+from streamflow.core.quality import flag_named, flag_names
 from streamflow.core.stage import Output, Stage
 from streamflow.core.state import State
 from streamflow.engine.again import Origin, Seen
@@ -160,6 +160,7 @@ class Shard:
         rows = [row for row in found if row is not None]
         if rows:
             self.index.erase(rows)
+            self.balance.forget(devices)
             for state in self.states.values():
                 gone = state.erase(rows)
                 self.balance.held -= gone
@@ -249,10 +250,12 @@ class Shard:
             batch = after
         self.balance.out += len(batch)
         for sensor, flags in batch.quality.items():
-            for flag in Quality:
-                count = int(np.count_nonzero(flags & flag))
-                if count:
-                    self.balance.flagged[sensor, str(flag.name).lower()] += count
+            for flag in flag_names(int(np.bitwise_or.reduce(flags))):
+                rows = batch.device[(flags & flag_named(flag)) != 0]
+                codes, counts = np.unique(rows, return_counts=True)
+                names = [batch.devices[code] for code in codes.tolist()]
+                of = dict(zip(names, counts.tolist(), strict=True))
+                self.balance.flag(sensor, flag, of)
         outcome.rows.append(batch)
 
     def _account(
@@ -308,9 +311,10 @@ class Shard:
         if len(rejected):
             where = Words(np.zeros(len(rejected), np.int32), [step])
             outcome.rejected.append(rejected.replace(tags={**rejected.tags, "step": where}))
-            for why in reason.list():
+            assert rejected.reason is not None
+            for i, why in enumerate(rejected.reason.list()):
                 if why is not None:
-                    self.balance.reject(step, why)
+                    self.balance.reject(step, why, device=rejected.name(i))
         left = batch.take(~aside).replace(reason=None)
         if not left.tags.keys().isdisjoint(ASIDE):
             left = left.replace(tags={n: t for n, t in left.tags.items() if n not in ASIDE})

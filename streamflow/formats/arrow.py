@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +34,13 @@ class Arrow:
         rows: Any = _Rows(table)
         return Messages(rows, places)
 
-    def check_columns(self, columns: Any, schema: Schema, place: str) -> None:
-        """Raise FlowError unless the `pyarrow.Schema` has every field, of a kind that can serve."""
+    def check_columns(
+        self, columns: Any, schema: Schema, place: str, told: Collection[str] = ()
+    ) -> None:
+        """Raise FlowError unless the `pyarrow.Schema` has every field, of a kind that can serve.
+
+        What is told otherwise need not be there.
+        """
         wanted = dict.fromkeys((schema.device, *schema.tags), ("string", _is_word))
         wanted[schema.time] = ("time", _is_time)
         wanted |= dict.fromkeys(schema.numeric, ("number", _is_number))
@@ -45,6 +50,8 @@ class Arrow:
                 if here and name not in here:
                     del wanted[name]
         for name, (what, fits) in wanted.items():
+            if name in told and name not in columns.names:
+                continue
             if columns.names.count(name) != 1:
                 many = f"two columns are called {name!r}"
                 none = f"no column {name!r}; {suggest(name, columns.names)}"
@@ -87,6 +94,8 @@ class ArrowDecoder:
         table, schema = rows.table, self._schema
         fields: dict[str, Any] = {}
         for name in (schema.device, *schema.tags):
+            if name in messages.fields and name not in table.schema.names:
+                continue
             fields[name] = _words(_plain(table.column(name)))
         fields[schema.time] = self._times(_plain(table.column(schema.time)))
         for name in (name for name in schema.numeric if name in table.schema.names):

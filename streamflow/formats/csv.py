@@ -65,10 +65,12 @@ class Csv:
         except csv.Error as error:
             raise ValueError(f"not CSV: {error}") from None
 
-    def check_header(self, line: bytes, schema: Schema, place: str) -> None:
-        """Raise FlowError unless the header has every field of the flow."""
+    def check_header(
+        self, line: bytes, schema: Schema, place: str, told: Collection[str] = ()
+    ) -> None:
+        """Raise FlowError unless the header has every field of the flow that is not told."""
         names = self.header(line)
-        lacking = self.lacking(names, schema)
+        lacking = self.lacking({*names, *told}, schema)
         if lacking is not None:
             known = suggest(lacking, names)
             raise FlowError(f"{place}: no column {lacking!r} in the header; {known}")

@@ -31,6 +31,14 @@ def _epoch_scale(value: float) -> int:
     return 10**9 if size < 1e11 else 10**6 if size < 1e14 else 10**3 if size < 1e17 else 1
 
 
+def zone(name: str) -> ZoneInfo:
+    """A time zone; FlowError if there is none of this name."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise FlowError(f"no time zone {name!r}; write it like Europe/Berlin or UTC") from None
+
+
 class TimeParser:
     """Raw times of messages -> ns UTC.
 
@@ -42,12 +50,7 @@ class TimeParser:
     """
 
     def __init__(self, schema: Schema) -> None:
-        try:
-            self._zone = ZoneInfo(schema.timezone)
-        except (KeyError, ValueError, OSError):
-            raise FlowError(
-                f"no time zone {schema.timezone!r}; write it like Europe/Berlin or UTC"
-            ) from None
+        self._zone = zone(schema.timezone)
         self._utc = schema.timezone == "UTC"
         form = schema.time_format
         self._format = None if form in _SCALE else form

@@ -32,6 +32,7 @@ class Gate:
 
     Learning stops when `when` holds and resumes after `resume` readings in a row without it; or
     after `limit` readings in a row that were not learned, for then this is how the device is now.
+    Readings without a good value, and those of a maintenance window, do not count.
 
     Parameters
     ----------

@@ -125,13 +125,13 @@ class Chart {
     const labels = this.lanes.flatMap((lane) => lane.ticks.map((tick) => tick.label));
     // On a phone the plot needs the room more than the row needs its name: its bars say it.
     const named = this.incidents && width > 520;
-    const words = ["alerts", ...labels, ...(named ? ["incidents"] : [])];
+    const words = [this.track.lane, ...labels, ...(named ? ["incidents"] : [])];
     this.left = Math.ceil(Math.max(...words.map((word) => ctx.measureText(word).width))) + 8;
     this.right = width - MARGIN;
 
     this.drawAxis();
     if (named) this.text("incidents", this.left - 6, this.incidents.top + 13, "right");
-    this.text("alerts", this.left - 6, (this.alerts.top + this.alerts.bottom) / 2 + 4, "right");
+    this.text(this.track.lane, this.left - 6, (this.alerts.top + this.alerts.bottom) / 2 + 4, "right");
     for (const lane of this.lanes) this.drawGrid(lane);
     this.inside(0, () => {
       for (const span of this.track.incidents) {

@@ -144,7 +144,7 @@ function grid(columns, rows) {
 
 /** Everything that happened as a table, which is also the chart's text for who cannot see it. */
 function list(things, show) {
-  const details = element("details", "", element("summary", "", `All ${things.length} incidents, alerts and drift points`));
+  const details = element("details", "", element("summary", "", `All ${things.length} marks`));
   const rows = () => things.map((thing) => {
     const start = element("button", "", moment(thing.start, SECOND));
     start.addEventListener("click", () => show(thing));
@@ -191,6 +191,7 @@ function card(track) {
 }
 
 const data = JSON.parse(document.getElementById("data").textContent);
+Object.assign(WORDS, data.words);
 const cards = data.tracks.map(card);
 document.getElementById("devices").append(...cards.map(({ section }) => section));
 document.getElementById("facts").append(...data.facts.map(([name, value]) =>

@@ -9,6 +9,7 @@ from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from string import Template
+from types import MappingProxyType
 
 import numpy as np
 import orjson
@@ -116,6 +117,7 @@ def render(
     *,
     facts: Sequence[Fact] = (),
     tables: Sequence[Table] = (),
+    words: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """One HTML document that needs no network, no server and no second file.
 
@@ -136,7 +138,8 @@ def render(
     script = "".join(map(_asset, SCRIPTS))
     data = {
         "facts": [[_text(fact.name), _text(fact.value)] for fact in facts],
-        "tracks": [_track(track) for track in tracks],
+        "words": {kind: _text(name) for kind, name in words.items()},
+        "tracks": [_track(track, words) for track in tracks],
         "tables": [
             {
                 "title": _text(table.title),
@@ -170,7 +173,7 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _track(track: Track) -> dict[str, object]:
+def _track(track: Track, words: Mapping[str, str]) -> dict[str, object]:
     """One device as JSON values; times in ms."""
     order = np.argsort(track.time, kind="stable")
     time = track.time[order]
@@ -186,7 +189,8 @@ def _track(track: Track) -> dict[str, object]:
     return {
         "device": _text(track.device),
         "note": _text(track.note),
-        "summary": _summary(incidents, alerts, track),
+        "lane": _text(words.get("lane", "alerts")),
+        "summary": _summary(incidents, alerts, track, words),
         "readings": time.size,
         "range": [min(known) / 1e6, max(known) / 1e6] if known else None,
         "signals": [
@@ -215,7 +219,9 @@ def _meets(span: Span, others: Sequence[Span]) -> bool:
     )
 
 
-def _summary(incidents: Sequence[str], alerts: Sequence[str], track: Track) -> str:
+def _summary(
+    incidents: Sequence[str], alerts: Sequence[str], track: Track, words: Mapping[str, str]
+) -> str:
     """The outcome in words: what a reader of the charts would count."""
     parts = []
     if incidents:
@@ -223,13 +229,14 @@ def _summary(incidents: Sequence[str], alerts: Sequence[str], track: Track) -> s
         parts.append(f"{incidents.count('found')} of {total} found")
     elif track.labels is not None:
         parts.append("no labelled incidents")
-    parts.append(_count(len(alerts), "alert"))
+    parts.append(_count(len(alerts), words.get("alert", "alert")))
     if "false" in alerts:
         parts[-1] += f" ({alerts.count('false')} false)"
     if track.drift:
-        parts.append(_count(len(track.drift), "drift point"))
+        parts.append(_count(len(track.drift), words.get("drift", "drift point")))
     return ", ".join(parts)
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+    ending = "" if number == 1 else "es" if noun.endswith("ch") else "s"
+    return f"{number or 'no'} {noun}{ending}"

@@ -19,6 +19,7 @@ from streamflow.errors import FlowError, StateError, suggest
 from streamflow.models.learning import Condition, Decides, Gate, condition, gate_opens
 from streamflow.models.readable import recipe
 from streamflow.stages import cohort
+from streamflow.stages.maintenance import COLUMN
 
 if TYPE_CHECKING:
     from streamflow.models.compiled import Compiled
@@ -30,7 +31,8 @@ class Detect(Stage):
 
     The score is the estimator's `score_one` of the values present, imputed ones included; then
     `learn_one` gets the values that are good, if `learn` and the gate allow it. Higher is more
-    anomalous. A reading with no value has no score.
+    anomalous. A reading with no value has no score. Where a column `maintenance` is 1, nothing is
+    learned, and nothing changes: the gate stays as it is, too.
 
     Parameters
     ----------
@@ -87,6 +89,7 @@ class Detect(Stage):
     _seeding: str = field(default="", init=False, repr=False, compare=False)
     _learn: Condition | None = field(default=None, init=False, repr=False, compare=False)
     _gate: Condition | None = field(default=None, init=False, repr=False, compare=False)
+    _pauses: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "recipe", recipe(self.estimator))
@@ -104,10 +107,11 @@ class Detect(Stage):
 
     @property
     def uses(self) -> Sequence[str]:
-        """The sensors it sees, and what its conditions look at."""
+        """The sensors it sees, and what its conditions and pauses look at."""
         conditions = [known for known in (self._learn, self._gate) if known]
         looked_at = [name for c in conditions for part in c.upstream for name in part.names]
-        return (*self.sensors, *([self.target] if self.target else []), *looked_at)
+        paused = (COLUMN,) if self._pauses else ()
+        return (*self.sensors, *([self.target] if self.target else []), *looked_at, *paused)
 
     @cached_property
     def model(self) -> Compiled | None:
@@ -183,6 +187,7 @@ class Detect(Stage):
         self._check_cold_start(schema)
         bound = replace(self, estimator=estimator, sensors=tuple(sensors))
         object.__setattr__(bound, "_seeding", seeding)
+        object.__setattr__(bound, "_pauses", COLUMN in schema.columns)
         names = (self.adds[0], schema.columns, schema.tags)
         if isinstance(self.learn, str):
             learn = condition(self.step, "learn", self.learn, *names)
@@ -268,6 +273,8 @@ class Detect(Stage):
         may = np.full(len(batch), self.learn is not False)
         if self._learn:
             may &= self._learn.mask(batch)
+        if self._pauses:
+            may &= batch[COLUMN] != 1
         decides = self._decides(batch, state)
         if self.model:
             scores = self.model.run(batch, state, may, decides)
@@ -283,12 +290,27 @@ class Detect(Stage):
         if gate is None and (learn is None or not learn.limits):
             return None
         alarming = gate.mask(batch) if gate else None
+        known = (self.target,) if self.target else self.sensors
+        # What could not be learned anyway says nothing to a gate.
+        counts = _any_good(batch, known) if gate else None
+        if counts is not None and self._pauses:
+            counts &= batch[COLUMN] != 1
 
         def decides(at: Rows, scores: Values) -> Mask:
             allowed = learn.holds(scores) if learn else np.ones(len(at), bool)
-            if gate is None or alarming is None or self.gate is None:
+            if gate is None or alarming is None or counts is None or self.gate is None:
                 return allowed
-            alarm = alarming[at] & gate.holds(scores)
-            return allowed & gate_opens(self.gate, state, batch.device[at], alarm)
+            alarm, which = alarming[at] & gate.holds(scores), counts[at]
+            rows = batch.device[at[which]]
+            allowed[which] &= gate_opens(self.gate, state, rows, alarm[which])
+            return allowed
 
         return decides
+
+
+def _any_good(batch: Batch, sensors: Sequence[str]) -> Mask:
+    """Whether any of these values is good."""
+    out = np.zeros(len(batch), bool)
+    for sensor in sensors:
+        out |= np.isfinite(batch[sensor]) & (batch.flags(sensor) == 0)
+    return out

@@ -1,4 +1,4 @@
-"""Impute: a missing value becomes the device's last good one, or what a River imputer makes it."""
+"""Impute: a missing value becomes the device's last good one, or another estimate."""
 
 from __future__ import annotations
 
@@ -6,32 +6,57 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from streamflow.core.batch import Batch, Values
 from streamflow.core.duration import duration
-from streamflow.core.memory import Field, Memory
+from streamflow.core.memory import Memory
 from streamflow.core.quality import Quality
 from streamflow.core.schema import Schema
 from streamflow.core.stage import Stage
 from streamflow.core.state import State
+from streamflow.errors import FlowError, suggest
+from streamflow.formats.times import zone
 from streamflow.models.readable import recipe
 
 if TYPE_CHECKING:
     from streamflow.models.compiled import Alone
     from streamflow.models.kernels.base import Imputer
+    from streamflow.stages.fill.base import Fill
+
+WAYS = {
+    "last": ("last", "Last"),
+    "linear": ("linear", "Linear"),
+    "mean": ("recent", "Mean"),
+    "median": ("recent", "Median"),
+    "regression": ("regression", "Regression"),
+    "seasonal": ("seasonal", "Seasonal"),
+}
+"""`by` -> the module and the class; loaded when used, for they bring Numba along."""
 
 
 @dataclass(frozen=True)
 class Impute(Stage):
-    """Fill a missing value with the device's last good one, if that is at most `hold` old.
+    """Fill a missing value with an estimate, if the device's last good one is at most `hold` old.
 
-    x[t] = x[t0] if x[t] is missing and 0 <= t - t0 <= hold, t0 the event time of the last good
-    value in arrival order. With a River imputer in the place of `hold`, x[t] is what its
-    `transform_one` makes of None; it learns the values that are good. Imputed values are flagged
-    `imputed`; models do not learn from them.
+    x[t] is filled if it is missing and 0 <= t - t0 <= hold, t0 the event time of the last good
+    value in arrival order. With what, `by` says, from the device's own good values:
+
+    - last: x[t0].
+    - linear: on the line from x[t0] to the next good value x[t1], if t1 - t0 <= hold. So a gap's
+      readings wait for its end, up to 100 of a device and for `hold` since their arrival.
+    - mean, median: of the last 32.
+    - seasonal: the mean of this hour of the day, on the clocks of the flow's time zone, over the
+      days before; a day weighs a fifth.
+    - regression: a straight line through the values of the sensor beside it that explains it
+      best, if that has been seen with it 30 times and explains half of its variance.
+
+    With a River imputer in the place of `hold`, x[t] is what its `transform_one` makes of None; it
+    learns the values that are good. Imputed values are flagged `imputed`; models do not learn
+    from them.
 
     Parameters
     ----------
@@ -39,12 +64,14 @@ class Impute(Stage):
         The greatest age of a value that is still used, such as "1h"; or a River imputer,
         StatImputer or PreviousImputer. Never changed itself.
     sensors
-        Which; default all of the flow.
+        Which; default all of the flow. Those that `regression` looks at are among them.
+    by
+        last (default), linear, mean, median, seasonal or regression.
 
     Raises
     ------
     FlowError
-        If `hold` is neither of the two, or a sensor does not exist.
+        If `hold` is neither of the two, `by` is none of these, or a sensor does not exist.
 
     Examples
     --------
@@ -63,27 +90,45 @@ class Impute(Stage):
 
     hold: Any = field(compare=False)
     sensors: Sequence[str] = ()
+    by: str = "last"
     recipe: str = field(default="", init=False, repr=False)
+    _fill: Fill | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "recipe", recipe(self.hold))
 
     def bind(self, schema: Schema) -> Self:
-        """Check duration or imputer, and the sensors; default all."""
+        """Check duration or imputer, the way, and the sensors; default all."""
         schema.require(self.step, "sensors", self.sensors)
         sensors = tuple(self.sensors or schema.sensors)
+        if self.by not in WAYS:
+            raise FlowError(f"step {self.step!r}: no way by={self.by!r}; {suggest(self.by, WAYS)}")
+        bound = replace(self, sensors=sensors)
         if self.by_time:
-            duration(self.hold)
-        else:
-            from streamflow.models.check import check_imputer
+            object.__setattr__(bound, "_fill", self._way(sensors, schema))
+            return bound
+        from streamflow.models.check import check_imputer
 
-            check_imputer(self.step, self.hold, sensors)
-        return replace(self, sensors=sensors)
+        check_imputer(self.step, self.hold, sensors)
+        if self.by != "last":
+            raise FlowError(f"step {self.step!r}: a River imputer needs no by={self.by!r}")
+        return bound
 
     @property
     def by_time(self) -> bool:
-        """Whether it fills with the last value, not by a River imputer."""
+        """Whether it fills for a time, not by a River imputer."""
         return isinstance(self.hold, (str, int, float))
+
+    def _way(self, sensors: Sequence[str], schema: Schema) -> Fill:
+        limit = duration(self.hold)
+        if self.by == "linear" and limit == 0:
+            raise FlowError(f"step {self.step!r}: hold={self.hold!r} is no time to draw a line in")
+        if self.by == "regression" and len(sensors) < 2:
+            raise FlowError(f"step {self.step!r}: regression needs another sensor to look at")
+        module, name = WAYS[self.by]
+        way: type[Fill] = getattr(import_module(f"streamflow.stages.fill.{module}"), name)
+        zone(schema.timezone)
+        return way(sensors, limit, schema.timezone)
 
     @cached_property
     def model(self) -> Alone[Imputer] | None:
@@ -109,11 +154,9 @@ class Impute(Stage):
 
     @cached_property
     def memory(self) -> Memory:
-        """The last good value of each sensor and when it was; or what the imputer learned."""
-        if self.by_time:
-            shape = (len(self.sensors),)
-            times = {"value": Field(np.float64, np.nan, shape), "time": Field(np.int64, 0, shape)}
-            return Memory(times)
+        """What the way needs of the good values; or what the imputer learned."""
+        if self._fill:
+            return Memory(self._fill.fields, holds=self._fill.holds)
         from streamflow.models.codec import RiverCodec
 
         return Memory(self.model.fields) if self.model else Memory(codec=RiverCodec())
@@ -137,8 +180,8 @@ class Impute(Stage):
 
     def on_batch(self, batch: Batch, state: State) -> Batch:
         """Fill in each device's values, within the batch and over its edge."""
-        if self.by_time:
-            return self._hold(batch, state)
+        if self._fill:
+            return self._fill.on_batch(batch, state)
         if self.model:
             from streamflow.models.kernels.base import inputs
 
@@ -152,26 +195,13 @@ class Impute(Stage):
         values, faults = impute(self.hold, self.sensors, batch, state)
         return faults.reject(_filled(batch, values))
 
-    def _hold(self, batch: Batch, state: State) -> Batch:
-        from streamflow.stages.hold import hold
+    def on_tick(self, now: int, state: State) -> Batch | None:
+        """What has waited for too long for the end of its gap."""
+        return self._fill.on_tick(now, state) if self._fill else None
 
-        values = np.array([batch[sensor] for sensor in self.sensors])
-        filled = np.zeros(values.shape, bool)
-        flags = np.zeros(values.shape, np.uint16)
-        for i, sensor in enumerate(self.sensors):
-            if sensor in batch.quality:
-                flags[i] = batch.quality[sensor]
-        known = (state["value"], state["time"], self._limit)
-        hold(*known, batch.device, batch.time, values, flags, filled)
-        for i in np.flatnonzero(filled.any(axis=1)).tolist():
-            sensor = self.sensors[i]
-            batch = batch.with_columns({sensor: values[i]})
-            batch = batch.mark(sensor, filled[i], Quality.IMPUTED)
-        return batch
-
-    @cached_property
-    def _limit(self) -> int:
-        return duration(self.hold)
+    def on_end(self, state: State) -> Batch | None:
+        """What still waits for the end of its gap."""
+        return self._fill.on_end(state) if self._fill else None
 
 
 def _filled(batch: Batch, columns: Mapping[str, Values]) -> Batch:

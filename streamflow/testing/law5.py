@@ -229,10 +229,11 @@ class _Models:
         learn, gate = self.conditions
         may = stage.learn is not False and upstream[0]
         may = may and (learn is None or all(op(score, limit) for op, limit in learn.limits))
-        if gate is not None:
+        known = any(good[name] is not None for name in counted)
+        if gate is not None and known:
             alarm = upstream[1] and all(op(score, limit) for op, limit in gate.limits)
             may = self.gates.setdefault(device, _Gate(stage.gate)).opens(alarm) and may
-        if may and any(good[name] is not None for name in counted):
+        if may and known:
             _call(stage, model.learn_one, good)
         return float(score)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +12,13 @@ from river import anomaly, compose, drift, preprocessing, stats
 from streamflow import (
     Alert,
     Deduplicate,
+    Despike,
     Detect,
     Flow,
     Gate,
     GuardClock,
     Impute,
+    Maintenance,
     Map,
     MonitorDrift,
     Reject,
@@ -24,6 +27,7 @@ from streamflow import (
     Sensor,
     Silent,
     Stage,
+    Stuck,
     Validate,
     ValueNovelty,
     stage,
@@ -63,7 +67,8 @@ def north(r: Any) -> Reject | dict[str, Any]:
 
 
 def on(*stages: Stage) -> Flow:
-    flow = Flow("laws", sensors={"t": Sensor(low=-10, high=90), "p": Sensor()}, tags=["site"])
+    sensors = {"t": Sensor("degC", low=-10, high=90), "p": Sensor("bar")}
+    flow = Flow("laws", sensors=sensors, tags=["site"])
     for part in stages:
         flow |= part
     return flow
@@ -79,19 +84,44 @@ def gaussian() -> Any:
 
 EAGER = drift.ADWIN(clock=1, grace_period=1, min_window_length=1, delta=0.9)
 
+WINDOWS = Path(__file__).parent / "windows.csv"
+
 SCENARIOS: dict[str, list[Flow]] = {
     "validate": [
         on(Validate()),
         on(Validate({"t": (0, 40), "p": (-1e300, 95)})),
+        on(Validate(rates={"t": 0.5, "p": 10}, required=["t", ("t", "p")])),
+        on(Validate(units={"t": "degF", "p": ("site", {"north": "mbar", "x": "psi"})})),
         on(Validate(overrides={"a": {"p": (0, 30)}, "c": {"t": (20, 21), "p": (0, 1)}})),
     ],
     "impute": [
         on(Impute(hold="1m")),
         on(Impute(hold="0s", sensors=["p"])),
         on(Impute(hold="60000d", sensors=["p", "t"])),
+        on(Impute(hold="1m", by="linear")),
+        on(Impute(hold="60000d", by="linear", sensors=["p"])),
+        on(Impute(hold="1h", by="mean")),
+        on(Impute(hold="1h", by="median", sensors=["t"])),
+        on(Impute(hold="2d", by="seasonal")),
+        on(Impute(hold="2d", by="regression")),
         on(Impute(preprocessing.PreviousImputer())),
         on(Impute(preprocessing.StatImputer(("t", stats.Mean()), ("p", 4)), sensors=["p", "t"])),
         on(Impute(preprocessing.StatImputer(("t", stats.Sum())))),
+    ],
+    "stuck": [
+        on(Stuck(after="10s", pinned=2)),
+        on(Stuck(after=2, coarse=1.5, unless='site == "north" or p < 0', sensors=["t"])),
+        on(Stuck(after=3, siblings={"t": "p"}, resolution={"t": 0.5})),
+        on(Stuck(after="1m", siblings={"p": "t"}, pinned=None)),
+    ],
+    "despike": [
+        on(Despike(window=3)),
+        on(Despike(window=3, sigmas=1, wait="30s")),
+        on(Despike(window=5, sigmas=2, confirm=2, wait="2m", sensors=["t"]), Impute(hold="1m")),
+    ],
+    "maintenance": [
+        on(Maintenance(WINDOWS)),
+        on(Maintenance(WINDOWS), Detect(trees()), Detect(gaussian(), target="t", name="usual")),
     ],
     "map": [
         on(rise),

@@ -131,6 +131,8 @@ def test_the_whole_way_from_a_file_to_files(capsys: pytest.CaptureFixture[str]) 
     assert told.out.splitlines() == [
         "messages  6 received = 4 decoded + 2 dead",
         "readings  4 in = 4 out",
+        "flagged   t: 1 invalid",
+        "worst     a: t: 1 invalid",
     ]
     assert [row["status"] for row in lines("alerts.jsonl")] == ["opened"]
     assert [(row["place"], row["reason"][:12]) for row in lines("dead.jsonl")] == [

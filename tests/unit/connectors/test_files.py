@@ -791,3 +791,22 @@ def test_a_paced_source_on_bytewax(tmp_path: Path) -> None:
     balance = (FLOW | source | files.jsonl(tmp_path / "out.jsonl", of="rows")).run()
     assert balance.out == 5
     assert 0.4 * SECOND <= clock.monotonic() - began < 5 * SECOND
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_what_a_file_does_not_say_can_be_told(ending: str, tmp_path: Path) -> None:
+    plain = [{"timestamp": at(i), "temperature": 1.0 * i} for i in range(3)]
+    path = tmp_path / f"press{ending}"
+    if ending == ".parquet":
+        parquet.write_table(pa.Table.from_pylist(plain), path)
+    elif ending == ".jsonl":
+        path.write_bytes(b"\n".join(map(orjson.dumps, plain)))
+    else:
+        path.write_text("timestamp,temperature\n" + "".join(f"{at(i)},{i}\n" for i in range(3)))
+    source = replace(files.source(path), fields={"machine": "press-1", "site": "hall"})
+    out = FLOW.replay(source).rows
+    assert [row["device"] for row in out.rows()] == ["press-1"] * 3
+    assert out.tags["site"].list() == ["hall"] * 3
+    if ending != ".jsonl":
+        with pytest.raises(FlowError, match="no column 'site'"):
+            FLOW.replay(replace(source, fields={"machine": "press-1"}))

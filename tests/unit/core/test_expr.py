@@ -229,3 +229,12 @@ def test_check_finds_what_would_fail_on_the_first_reading(text: str, message: st
 
 def test_check_passes_what_exists() -> None:
     parse('t > 1 and site == "x" and device != "y"').check("alert", "when", iter(["t"]), {"site"})
+
+
+@pytest.mark.parametrize("flag", list(Quality), ids=lambda flag: flag.name)
+def test_every_flag_can_be_asked_for(flag: Quality) -> None:
+    batch = Batch.of([{"device": "a", "time": i, "t": 1.0} for i in range(2)], ["t"])
+    batch = batch.mark("t", np.array([True, False]), flag)
+    name = str(flag.name).lower()
+    assert parse(f"{name}(t)").mask(batch).tolist() == [True, False]
+    assert parse(f"good(t) and not {name}(t)").mask(batch).tolist() == [False, True]

@@ -91,3 +91,45 @@ def test_reasons_without_end_do_not_fill_memory_and_are_all_counted() -> None:
     assert balance.rejected.total() == 1000
     assert len(balance.rejected) < 200
     assert balance.rejected["map", "other reasons"] > 800
+
+
+def test_the_worst_devices_are_named_with_what_was_wrong_with_them() -> None:
+    balance = Balance()
+    balance.flag("bar", "out_of_range", {"p1": 7, "p2": 1})
+    balance.flag("bar", "imputed", {"p1": 2})
+    balance.reject("reorder", "late", 3, device="p2")
+    assert balance.quality() == [
+        "flagged   bar: 8 out_of_range, 2 imputed",
+        "rejected  reorder: 3 late",
+        "worst     p1: bar: 7 out_of_range, 2 imputed",
+        "worst     p2: reorder: 3 late; bar: 1 out_of_range",
+    ]
+    again = Balance.from_tree(json.loads(json.dumps(balance.tree())))
+    assert again.by_device == balance.by_device
+    assert again.quality() == balance.quality()
+
+
+def test_the_worst_device_is_kept_among_any_number_of_others() -> None:
+    balance = Balance()
+    for i in range(20_000):
+        balance.flag("bar", "stuck", {f"p{i}": 1, "bad": 1})
+    assert len(balance.by_device) <= 1_000
+    assert balance.by_device["bad", "bar", "stuck"] == 20_000
+    assert balance.flagged["bar", "stuck"] == 40_000
+
+
+def test_what_many_things_are_wrong_with_is_told_in_few_lines() -> None:
+    balance = Balance()
+    for i in range(50):
+        balance.flag(f"s{i}", "stuck", {f"p{i}": i + 1})
+        balance.flag("s0", f"kind {i}", {"p0": 1})
+    assert len(balance.quality()) == 10
+    assert any("and 46 more" in line for line in balance.quality())
+
+
+def test_a_forgotten_device_leaves_no_name() -> None:
+    balance = Balance()
+    balance.flag("bar", "stuck", {"p1": 2, "p2": 1})
+    balance.forget(["p1"])
+    assert "p1" not in json.dumps(balance.tree())
+    assert balance.flagged["bar", "stuck"] == 3

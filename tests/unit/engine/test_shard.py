@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamflow import Alert, Batch, Flow, Map, Memory, Reject, Schema, Stage
+from streamflow import Alert, Batch, Flow, Map, Memory, Reject, Schema, Stage, Validate
 from streamflow.core.state import State
 from streamflow.engine.shard import Shard
 from streamflow.errors import FlowError, StageError, StateError
@@ -280,3 +280,24 @@ class Unready(Stage):
 def test_a_stage_may_refuse_a_flow() -> None:
     with pytest.raises(FlowError, match="not like this"):
         (FLOW | Unready()).replay(ROWS)
+
+
+def test_what_is_wrong_with_the_data_is_counted_by_device_sensor_and_reason() -> None:
+    def cold(batch: Batch, state: State) -> Batch:
+        return batch.reject(batch["t"] < 0, "too cold")
+
+    flow = Flow("all", sensors=["t"]) | Validate({"t": (-50, 50)}) | giving(cold)
+    values = [("a", 99.0), ("a", 98.0), ("b", -1.0), ("b", 20.0), ("c", float("inf"))]
+    rows = [{"device": d, "time": i, "t": t} for i, (d, t) in enumerate(values)]
+    balance = flow.replay(rows).balance
+    assert dict(balance.by_device) == {
+        ("a", "t", "out_of_range"): 2,
+        ("b", "own", "too cold"): 1,
+        ("c", "t", "not_finite"): 1,
+    }
+    shard = Shard(flow.plan())
+    shard.on_batch(Batch.of(rows, ["t"]))
+    again = Shard(flow.plan(), shard.snapshot())
+    assert again.balance.by_device == balance.by_device
+    again.erase(["a"])
+    assert {device for device, _, _ in again.balance.by_device} == {"b", "c"}

@@ -1,0 +1,1 @@
+"""Profile: looks at data, says what is wrong with it, and writes a flow to start from."""

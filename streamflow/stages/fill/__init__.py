@@ -1,0 +1,1 @@
+"""What a missing value becomes: one way a file."""
