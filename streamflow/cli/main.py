@@ -6,10 +6,21 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from streamflow.cli import check, demo, describe, letters, listing, replay, run, state, warm
+from streamflow.cli import (
+    backtest,
+    check,
+    demo,
+    describe,
+    letters,
+    listing,
+    replay,
+    run,
+    state,
+    warm,
+)
 from streamflow.errors import FlowError, StreamflowError
 
-COMMANDS = (demo, run, replay, check, listing, describe, state, letters, warm)
+COMMANDS = (demo, run, replay, backtest, check, listing, describe, state, letters, warm)
 
 _DESCRIPTION = """\
 Anomaly detection on live IoT streams that survives production.

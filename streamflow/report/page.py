@@ -115,13 +115,18 @@ def render(
     tracks: Sequence[Track],
     *,
     facts: Sequence[Fact] = (),
+    lead: Sequence[Table] = (),
     tables: Sequence[Table] = (),
+    beside: int = 1,
 ) -> str:
     """One HTML document that needs no network, no server and no second file.
 
     Long series are thinned to their extremes (see `envelope`): 7 devices of 23,000 readings make
     0.5 MB with one signal each and 2 MB with eight. The same arguments give the same text. A
     content security policy admits the page's own style and script by their hashes, nothing else.
+
+    `lead` are tables that stand before the devices. So many tracks as `beside` says stand beside
+    each other, where the screen is wide enough.
 
     Examples
     --------
@@ -137,14 +142,9 @@ def render(
     data = {
         "facts": [[_text(fact.name), _text(fact.value)] for fact in facts],
         "tracks": [_track(track) for track in tracks],
-        "tables": [
-            {
-                "title": _text(table.title),
-                "columns": [_text(name) for name in table.columns],
-                "rows": [[_text(cell) for cell in row] for row in table.rows],
-            }
-            for table in tables
-        ],
+        "lead": [_table(table) for table in lead],
+        "tables": [_table(table) for table in tables],
+        "beside": beside,
     }
     return Template(_asset("page.html")).substitute(
         title=escape(_text(title)),
@@ -168,6 +168,14 @@ def _hash(text: str) -> str:
 def _text(text: str) -> str:
     # A name decoded from broken bytes may hold half a surrogate pair, which UTF-8 cannot carry.
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _table(table: Table) -> dict[str, object]:
+    return {
+        "title": _text(table.title),
+        "columns": [_text(name) for name in table.columns],
+        "rows": [[_text(cell) for cell in row] for row in table.rows],
+    }
 
 
 def _track(track: Track) -> dict[str, object]:
