@@ -16,7 +16,7 @@ from streamflow.backtest.nab import Corpus, Series
 from streamflow.backtest.vus import vus_pr
 from streamflow.core.batch import Batch, Times, Values
 from streamflow.core.event import DAY
-from streamflow.engine.episodes import Episode, Incident, Verdict, episodes, judge
+from streamflow.engine.episodes import Episode, Incident, Verdict, episodes, judge, opens_in
 from streamflow.engine.plan import Plan
 from streamflow.engine.result import Result
 from streamflow.errors import FlowError
@@ -36,11 +36,11 @@ class Backtest:
     incidents
         The labelled windows that lie in the data.
     missed
-        Those of them that no alert meets.
+        Those of them in which no alert opens.
     episodes
         The alerts.
     false
-        Those of them that meet no labelled window.
+        Those of them that open in no labelled window.
     overall, devices
         The figures of all devices together, and of each by name.
     notes
@@ -153,13 +153,10 @@ def _why_empty(result: Result) -> str:
     balance = result.balance
     if result.dead_letters:
         first = result.dead_letters[0]
-        return (
-            f"{balance.dead:,} messages are dead letters; the first, {first.place}: {first.reason}"
-        )
+        return f"dead letters: {balance.dead:,}, the first, {first.place}: {first.reason}"
     if result.rejected:
-        return (
-            f"{balance.rejected.total():,} were rejected; the first: {result.rejected[0]['reason']}"
-        )
+        why = result.rejected[0]["reason"]
+        return f"readings rejected: {balance.rejected.total():,}, the first: {why}"
     return "the data is empty"
 
 
@@ -214,8 +211,8 @@ def _figures(device: _Device, verdict: Verdict, alerts: bool, threshold: float |
 
 def _delay(found: Sequence[Episode], incident: Incident) -> float:
     """The seconds from the start of an incident that was hit to the first alert in it."""
-    first = min(episode.start for episode in found if not judge([episode], [incident]).missed)
-    return max(0.0, (first - incident.start) / 1e9)
+    first = min(episode.start for episode in found if opens_in(episode, incident))
+    return (first - incident.start) / 1e9
 
 
 def _doubts(plan: Plan, column: str | None, alerts: bool, sign: float) -> list[str]:

@@ -23,13 +23,12 @@ class Figures:
     days
         From each one's first reading to its last, summed.
     alerts, false
-        Episodes, and those of them that meet no labelled window of their device; None without an
-        `Alert`.
+        Episodes, and those of them that open in no labelled window of their device; None without
+        an `Alert`.
     labels, found
-        Labelled windows, and those of them that an episode meets.
+        Labelled windows, and those of them in which an episode opens.
     delays
-        For each window found, the seconds from its start to the opening of the first episode that
-        meets it; 0 if that was open already.
+        For each window found, the seconds from its start to the first opening in it.
     nab
         NAB's score of the score column in its three profiles, with the threshold that is best in
         hindsight, one for all devices: the figure that is published of detectors.
@@ -61,7 +60,7 @@ class Figures:
 
     @property
     def precision(self) -> float | None:
-        """The share of alerts that meet a labelled window."""
+        """The share of alerts that open in a labelled window."""
         if self.alerts is None or self.false is None:
             return None
         return _ratio(self.alerts - self.false, self.alerts)

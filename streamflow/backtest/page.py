@@ -90,16 +90,16 @@ def figures_rows(backtests: Sequence[Backtest]) -> list[list[str]]:
             *(found_of(one.overall.found, one.overall.labels) for one in backtests),
         ],
         [
-            "alerts, false",
-            *(found_of(one.overall.alerts, one.overall.false, ", ") for one in backtests),
+            "false alerts",
+            *(found_of(one.overall.false, one.overall.alerts) for one in backtests),
         ],
     ]
     return counts + [[m.title, *(m.shown(one.overall) for one in backtests)] for m in METRICS]
 
 
-def found_of(one: int | None, other: int | None, between: str = " of ") -> str:
-    """Two counts as words; a dash where there is none."""
-    return "-" if one is None or other is None else f"{one:,}{between}{other:,}"
+def found_of(part: int | None, whole: int | None) -> str:
+    """So many of so many; a dash where nobody counted."""
+    return "-" if part is None or whole is None else f"{part:,} of {whole:,}"
 
 
 def _notes(backtests: Sequence[Backtest], shown: int) -> list[Table]:
@@ -116,7 +116,7 @@ def _tables(one: Backtest, several: bool) -> list[Table]:
         [
             name,
             found_of(figures.found, figures.labels),
-            found_of(figures.alerts, figures.false, ", "),
+            found_of(figures.false, figures.alerts),
             *(metric.shown(figures) for metric in METRICS if metric.name != "p99 latency"),
         ]
         for name, figures in one.devices.items()
@@ -134,7 +134,7 @@ def _tables(one: Backtest, several: bool) -> list[Table]:
     ]
     missed = [[i.device, iso(i.start), iso(i.end), "missed"] for i in one.missed]
     return [
-        Table(f"Devices{of}", ["device", "found", "alerts, false", *titles], devices[:_ROWS]),
+        Table(f"Devices{of}", ["device", "found", "false alerts", *titles], devices[:_ROWS]),
         Table(f"Windows missed{of}", ["device", "from", "to", ""], missed[:_ROWS]),
         Table(f"Alerts{of}", ["device", "from", "to", ""], alerts[:_ROWS]),
     ]

@@ -56,11 +56,11 @@ class Track:
     threshold
         The score above which it alerts.
     alerts
-        Episodes; one that overlaps a label is a hit, any other is false.
+        Episodes; one that opens in a label is a hit, any other is false.
     drift
         Where the data was found to have changed.
     labels
-        Known incidents; one that no alert overlaps is missed. Empty: known to have none, so every
+        Known incidents; one in which no alert opens is missed. Empty: known to have none, so every
         alert is false. None: nobody knows, so alerts are not judged.
     note
         A line below the name.
@@ -186,11 +186,13 @@ def _track(track: Track) -> dict[str, object]:
     known = [*time[:1].tolist(), *time[-1:].tolist(), *(mark.time for mark in track.drift)]
     for span in (*track.alerts, *labels):
         known += [span.start, span.start if span.end is None else span.end]
-    incidents = ["found" if _meets(label, track.alerts) else "missed" for label in labels]
+    found = [any(_opens_in(alert, label) for alert in track.alerts) for label in labels]
+    incidents = ["found" if one else "missed" for one in found]
     if track.labels is None:
         alerts = ["alert"] * len(track.alerts)
     else:
-        alerts = ["hit" if _meets(alert, labels) else "false" for alert in track.alerts]
+        hit = [any(_opens_in(alert, label) for label in labels) for alert in track.alerts]
+        alerts = ["hit" if one else "false" for one in hit]
     return {
         "device": _text(track.device),
         "note": _text(track.note),
@@ -214,13 +216,8 @@ def _span(span: Span, kind: str) -> dict[str, object]:
     return {"start": span.start / 1e6, "end": end, "kind": kind, "note": _text(span.note)}
 
 
-def _meets(span: Span, others: Sequence[Span]) -> bool:
-    """Whether any of the others shares a moment with the span."""
-    return any(
-        (other.end is None or span.start <= other.end)
-        and (span.end is None or other.start <= span.end)
-        for other in others
-    )
+def _opens_in(alert: Span, label: Span) -> bool:
+    return label.start <= alert.start and (label.end is None or alert.start <= label.end)
 
 
 def _summary(incidents: Sequence[str], alerts: Sequence[str], track: Track) -> str:
