@@ -53,7 +53,8 @@ def demo_flow(data: Path) -> Flow:
 
 def main(options: argparse.Namespace) -> int:
     """Run the demo; 1 if the balance does not add up."""
-    from streamflow.engine.episodes import episodes, judge, read_incidents
+    from streamflow.backtest.labels import read_labels
+    from streamflow.engine.episodes import Incident, episodes, judge
     from streamflow.engine.picture import page
 
     check_writable(options.page)
@@ -62,7 +63,8 @@ def main(options: argparse.Namespace) -> int:
     tell = None if options.json else _First(line)
     result = flow.replay(workers=options.workers, progress=line, events=tell)
     line.done()
-    incidents = read_incidents(DATA / "incidents.csv", flow.schema)
+    labels = read_labels(DATA / "incidents.csv", flow.schema)
+    incidents = [Incident(str(one.device), one.start, one.end) for one in labels]
     found = episodes(result.events)
     verdict = judge(found, incidents)
     options.page.write_text(page(result, incidents), encoding="utf-8")

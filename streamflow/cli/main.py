@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from streamflow.cli import (
+    backtest,
     check,
     demo,
     describe,
@@ -20,7 +21,19 @@ from streamflow.cli import (
 )
 from streamflow.errors import FlowError, StreamflowError
 
-COMMANDS = (demo, profile, run, replay, check, listing, describe, state, letters, warm)
+COMMANDS = (
+    demo,
+    profile,
+    run,
+    replay,
+    backtest,
+    check,
+    listing,
+    describe,
+    state,
+    letters,
+    warm,
+)
 
 _DESCRIPTION = """\
 Anomaly detection on live IoT streams that survives production.

@@ -148,6 +148,12 @@ class Batch:
         start = np.concatenate([first, [len(order)]]).astype(np.intp)
         return Groups(order, start, sorted_[first].astype(np.int32))
 
+    def by_device(self) -> dict[str, Rows]:
+        """Each device's readings, in order, by the names of the devices."""
+        order, start, device = self.groups
+        names = [self.devices[code] for code in device.tolist()]
+        return dict(sorted(zip(names, np.split(order, start[1:-1]), strict=True)))
+
     def flags(self, sensor: str) -> Flags:
         """The quality flags of a sensor, uint16[n]."""
         got = self.quality.get(sensor)

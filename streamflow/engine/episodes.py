@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from streamflow.core.event import Event
-from streamflow.core.schema import Schema
-from streamflow.errors import FlowError
-from streamflow.formats.times import TimeParser
 
 
 @dataclass(frozen=True)
@@ -37,7 +32,9 @@ class Incident:
 class Verdict:
     """How the episodes compare with the incidents.
 
-    An incident is hit if an episode overlaps it; an episode that overlaps none is false.
+    An incident is hit if an episode opens in it; an episode that opens in none is false. One that
+    has been open since before has told nobody of the incident: else an alert that never closes
+    would find everything.
     """
 
     hit: Sequence[Incident]
@@ -63,31 +60,15 @@ def episodes(events: Iterable[Event]) -> list[Episode]:
 def judge(found: Iterable[Episode], incidents: Iterable[Incident]) -> Verdict:
     """Compare episodes with incidents.
 
-    >>> judge([Episode("1", "alert", "a", 5, 7)], [Incident("a", 6, 9)]).missed
+    >>> judge([Episode("1", "alert", "a", 6, 7)], [Incident("a", 6, 9)]).missed
     []
     """
     listed, known = list(found), list(incidents)
-    hit = [i for i in known if any(_overlap(e, i) for e in listed)]
-    missed = [i for i in known if i not in hit]
-    return Verdict(hit, missed, [e for e in listed if not any(_overlap(e, i) for i in known)])
+    hit = [i for i in known if any(opens_in(e, i) for e in listed)]
+    missed = [i for i in known if not any(opens_in(e, i) for e in listed)]
+    return Verdict(hit, missed, [e for e in listed if not any(opens_in(e, i) for i in known)])
 
 
-def _overlap(episode: Episode, incident: Incident) -> bool:
-    ends_before = episode.end is not None and episode.end < incident.start
-    return episode.device == incident.device and not ends_before and episode.start <= incident.end
-
-
-def read_incidents(path: Path, schema: Schema) -> list[Incident]:
-    """Known incidents from a CSV file with the columns DEVICE,start,end."""
-    times = TimeParser(schema)
-    out = []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for line, row in enumerate(csv.DictReader(file), 2):
-            try:
-                start, end = times.one(row["start"]), times.one(row["end"])
-                out.append(Incident(row[schema.device], start, end))
-            except (KeyError, ValueError) as error:
-                raise FlowError(
-                    f"{path}, line {line}: {error}; the columns are {schema.device},start,end"
-                ) from None
-    return out
+def opens_in(episode: Episode, incident: Incident) -> bool:
+    """Whether an episode opens while the incident lasts."""
+    return episode.device == incident.device and incident.start <= episode.start <= incident.end

@@ -33,6 +33,7 @@ def replay(
     clock = clock or SystemClock()
     shard = Shard(plan)
     outcome, dead = Outcome(), deque[DeadLetter](maxlen=LAST)
+    latencies: list[float] = []
     began = perf_counter()
     parts = [(source, part) for source in sources for part in source.partitions()]
     intakes = [Intake(source, plan.schema, part, None, clock) for source, part in parts]
@@ -41,6 +42,7 @@ def replay(
         while intakes:
             waits = []
             for intake in list(intakes):
+                polled = perf_counter()
                 try:
                     parcels = intake.poll()
                 except EndOfStream:
@@ -57,6 +59,8 @@ def replay(
                     outcome.add(gave)
                     if events and gave.events:
                         events(gave.events)
+                if parcels:
+                    latencies.append(perf_counter() - polled)
                 if progress:
                     progress(_fraction(opened), shard.balance.readings)
             if intakes and len(waits) == len(intakes):
@@ -68,7 +72,7 @@ def replay(
     finally:
         for intake in opened:
             intake.reader.close()
-    return Result.of(plan, [shard], outcome, list(dead), perf_counter() - began)
+    return Result.of(plan, [shard], outcome, list(dead), perf_counter() - began, latencies)
 
 
 def _fraction(intakes: list[Intake]) -> float | None:

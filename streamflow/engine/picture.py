@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from streamflow.core.batch import Rows
 from streamflow.core.duration import words
 from streamflow.core.event import iso
 from streamflow.engine.episodes import Episode, Incident, episodes, judge
@@ -21,23 +21,20 @@ _BLAMED = 20
 def page(result: Result, incidents: Sequence[Incident] | None = None) -> str:
     """One self-contained HTML document."""
     found = episodes(result.events)
-    rows = result.rows
-    order, start, device = rows.groups
-    names = [rows.devices[code] for code in device.tolist()]
-    spans = [order[a:b] for a, b in pairwise(start)]
-    devices = dict(sorted(zip(names, spans, strict=True)))
-    tracks = [_track(result, name, at, found, incidents) for name, at in devices.items()]
+    devices = result.rows.by_device()
+    tracks = [track(result, name, at, found, incidents) for name, at in devices.items()]
     facts = _facts(result, found, incidents)
     return render(result.plan.name, tracks, facts=facts, tables=_tables(result, found, incidents))
 
 
-def _track(
+def track(
     result: Result,
     name: str,
-    at: Any,
+    at: Rows,
     found: Sequence[Episode],
     incidents: Sequence[Incident] | None,
 ) -> Track:
+    """What a page shows of the device with this name and these rows."""
     rows = result.rows.take(at)
     column, limit = _score(result)
     mine = [e for e in found if e.device == name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,13 @@ from streamflow.engine.local import Progress, replay
 from streamflow.engine.plan import Part, Plan, plan
 from streamflow.engine.result import Result
 from streamflow.engine.rows import Batches, Rows
-from streamflow.errors import FlowError
+from streamflow.errors import FlowError, StreamflowError
 from streamflow.flow.registry import file_source
 from streamflow.formats.times import TimeParser
 
 if TYPE_CHECKING:
+    from streamflow.backtest.evaluate import Backtest
+    from streamflow.backtest.labels import Labels
     from streamflow.engine.balance import Balance
 
 Data = str | Path | Sequence[Mapping[str, Any]] | Batch | Source
@@ -168,6 +171,47 @@ class Flow:
 
             return wax.replay(checked, sources, workers, progress=progress, events=events)
         return replay(checked, sources, progress=progress, events=events)
+
+    def backtest(
+        self, data: Data | None, labels: Labels, *, progress: Progress | None = None
+    ) -> Backtest:
+        """Replay history in which it is known what went wrong, and judge the alerts by it.
+
+        Kernels are compiled first, by made-up readings, so that latencies are those of a flow that
+        has been running.
+
+        Parameters
+        ----------
+        data
+            As for `replay`; None is the flow's own sources.
+        labels
+            The labelled windows: a CSV file with the columns device,start,end, a JSON file in the
+            form of NAB, or (device, start, end). See `read_labels`.
+        progress
+            As for `replay`.
+
+        Raises
+        ------
+        FlowError
+            If the labels are wrong or do not fit the data, or there is nothing to judge.
+
+        Examples
+        --------
+        >>> from streamflow import Alert, Flow
+        >>> flow = Flow("doc", sensors=["t"]) | Alert("t > 30")
+        >>> rows = [{"device": "a", "time": i * 60, "t": t} for i, t in enumerate([20, 20, 31, 20])]
+        >>> judged = flow.backtest(rows, [("a", 60, 180)]).overall
+        >>> judged.recall, judged.precision, judged.delays
+        (1.0, 1.0, [60.0])
+        """
+        from streamflow.backtest.evaluate import evaluate
+        from streamflow.backtest.labels import read_labels
+        from streamflow.engine.warm import warm
+
+        known = read_labels(labels, self.schema)
+        with suppress(StreamflowError):  # a stage may be at a loss with readings that are made up
+            warm(self.plan())
+        return evaluate(self.replay(data, progress=progress), known)
 
     def run(
         self, *, workers: int = 1, state: str | Path | None = None, epoch: str = "2s"

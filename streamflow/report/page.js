@@ -196,8 +196,11 @@ const cards = data.tracks.map(card);
 document.getElementById("devices").append(...cards.map(({ section }) => section));
 document.getElementById("facts").append(...data.facts.map(([name, value]) =>
   element("div", "", element("dt", "", name), element("dd", "", value))));
-document.getElementById("tables").append(...data.tables.map(({ title, columns, rows }) =>
-  element("section", "", element("h2", "", title), grid(columns, rows))));
+for (const place of ["lead", "tables"]) {
+  document.getElementById(place).append(...data[place].map(({ title, columns, rows }) =>
+    element("section", "", element("h2", "", title), grid(columns, rows))));
+}
+document.documentElement.style.setProperty("--beside", data.beside);
 
 const redraw = () => cards.forEach(({ draw }) => draw());
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);

@@ -57,11 +57,11 @@ class Track:
     threshold
         The score above which it alerts.
     alerts
-        Episodes; one that overlaps a label is a hit, any other is false.
+        Episodes; one that opens in a label is a hit, any other is false.
     drift
         Where the data was found to have changed.
     labels
-        Known incidents; one that no alert overlaps is missed. Empty: known to have none, so every
+        Known incidents; one in which no alert opens is missed. Empty: known to have none, so every
         alert is false. None: nobody knows, so alerts are not judged.
     note
         A line below the name.
@@ -116,14 +116,19 @@ def render(
     tracks: Sequence[Track],
     *,
     facts: Sequence[Fact] = (),
+    lead: Sequence[Table] = (),
     tables: Sequence[Table] = (),
     words: Mapping[str, str] = MappingProxyType({}),
+    beside: int = 1,
 ) -> str:
     """One HTML document that needs no network, no server and no second file.
 
     Long series are thinned to their extremes (see `envelope`): 7 devices of 23,000 readings make
     0.5 MB with one signal each and 2 MB with eight. The same arguments give the same text. A
     content security policy admits the page's own style and script by their hashes, nothing else.
+
+    `lead` are tables that stand before the devices. So many tracks as `beside` says stand beside
+    each other, where the screen is wide enough.
 
     Examples
     --------
@@ -140,14 +145,9 @@ def render(
         "facts": [[_text(fact.name), _text(fact.value)] for fact in facts],
         "words": {kind: _text(name) for kind, name in words.items()},
         "tracks": [_track(track, words) for track in tracks],
-        "tables": [
-            {
-                "title": _text(table.title),
-                "columns": [_text(name) for name in table.columns],
-                "rows": [[_text(cell) for cell in row] for row in table.rows],
-            }
-            for table in tables
-        ],
+        "lead": [_table(table) for table in lead],
+        "tables": [_table(table) for table in tables],
+        "beside": beside,
     }
     return Template(_asset("page.html")).substitute(
         title=escape(_text(title)),
@@ -173,6 +173,14 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+def _table(table: Table) -> dict[str, object]:
+    return {
+        "title": _text(table.title),
+        "columns": [_text(name) for name in table.columns],
+        "rows": [[_text(cell) for cell in row] for row in table.rows],
+    }
+
+
 def _track(track: Track, words: Mapping[str, str]) -> dict[str, object]:
     """One device as JSON values; times in ms."""
     order = np.argsort(track.time, kind="stable")
@@ -181,11 +189,13 @@ def _track(track: Track, words: Mapping[str, str]) -> dict[str, object]:
     known = [*time[:1].tolist(), *time[-1:].tolist(), *(mark.time for mark in track.drift)]
     for span in (*track.alerts, *labels):
         known += [span.start, span.start if span.end is None else span.end]
-    incidents = ["found" if _meets(label, track.alerts) else "missed" for label in labels]
+    found = [any(_opens_in(alert, label) for alert in track.alerts) for label in labels]
+    incidents = ["found" if one else "missed" for one in found]
     if track.labels is None:
         alerts = ["alert"] * len(track.alerts)
     else:
-        alerts = ["hit" if _meets(alert, labels) else "false" for alert in track.alerts]
+        hit = [any(_opens_in(alert, label) for label in labels) for alert in track.alerts]
+        alerts = ["hit" if one else "false" for one in hit]
     return {
         "device": _text(track.device),
         "note": _text(track.note),
@@ -210,13 +220,8 @@ def _span(span: Span, kind: str) -> dict[str, object]:
     return {"start": span.start / 1e6, "end": end, "kind": kind, "note": _text(span.note)}
 
 
-def _meets(span: Span, others: Sequence[Span]) -> bool:
-    """Whether any of the others shares a moment with the span."""
-    return any(
-        (other.end is None or span.start <= other.end)
-        and (span.end is None or other.start <= span.end)
-        for other in others
-    )
+def _opens_in(alert: Span, label: Span) -> bool:
+    return label.start <= alert.start and (label.end is None or alert.start <= label.end)
 
 
 def _summary(

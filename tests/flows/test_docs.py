@@ -19,7 +19,6 @@ import pytest
 from streamflow import Flow
 from streamflow.cli.demo import DATA, demo_flow
 from streamflow.cli.main import COMMANDS, main
-from streamflow.engine.episodes import episodes, judge, read_incidents
 from streamflow.flow.registry import KINDS
 
 ROOT = Path(__file__).parents[2]
@@ -171,17 +170,14 @@ def test_files_named_in_the_architecture_exist() -> None:
 
 def test_the_readmes_figures_are_the_demos() -> None:
     flow = demo_flow(DATA / "fleet.csv.gz")
-    result = flow.replay()
-    incidents = read_incidents(DATA / "incidents.csv", flow.schema)
-    found = episodes(result.events)
-    verdict = judge(found, incidents)
+    judged = flow.backtest(None, DATA / "incidents.csv")
+    overall = judged.overall
     said = " ".join(text("README.md").split())
     for sentence in (
-        f"replays {result.balance.readings:,} readings of seven machines",
-        f"which has {len(incidents)} incidents labelled",
-        f"It finds {len(verdict.hit)} of the {len(incidents)} incidents "
-        f"and misses {len(verdict.missed)}.",
-        f"It raises {len(found)} alerts, "
-        f"of which {len(verdict.false)} lie in no labelled incident.",
+        f"replays {judged.result.balance.readings:,} readings of seven machines",
+        f"which has {overall.labels} incidents labelled",
+        f"It finds {overall.found} of the {overall.labels} incidents "
+        f"and misses {len(judged.missed)}.",
+        f"It raises {overall.alerts} alerts, of which {overall.false} lie in no labelled incident.",
     ):
         assert sentence in said

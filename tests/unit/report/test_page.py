@@ -320,9 +320,9 @@ def judged(alerts: list[Span], labels: list[Span] | None) -> tuple[list[str], li
     )
 
 
-def test_alerts_and_incidents_are_judged_by_overlap() -> None:
+def test_alerts_and_incidents_are_judged_by_where_an_alert_opens() -> None:
     labels = [Span(100, 200), Span(300, 400), Span(900, None)]
-    alerts = [Span(200, 210), Span(250, 299), Span(150, 160), Span(950, 960)]
+    alerts = [Span(200, 210), Span(250, 350), Span(150, 160), Span(950, 960)]
     assert judged(alerts, labels) == (
         ["hit", "false", "hit", "hit"],
         ["found", "missed", "found"],
@@ -330,10 +330,10 @@ def test_alerts_and_incidents_are_judged_by_overlap() -> None:
     )
 
 
-def test_an_open_alert_lasts_to_the_end() -> None:
-    assert judged([Span(250, None)], [Span(100, 200), Span(300, 400)]) == (
+def test_an_alert_that_never_closes_finds_nothing_later() -> None:
+    assert judged([Span(150, None)], [Span(100, 200), Span(300, 400)]) == (
         ["hit"],
-        ["missed", "found"],
+        ["found", "missed"],
         "1 of 2 labelled incidents found, 1 alert",
     )
 
