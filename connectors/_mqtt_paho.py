@@ -2,9 +2,9 @@
 
 paho reads a packet in three pieces or more, each with a call of the system; it makes an object with
 a lock for each message, and acknowledges each by itself. aiomqtt hands messages over through a
-queue of its own and acknowledges them at once; paho's manual acknowledgement leaves out QoS 2, whose
-PUBREC it sends before anybody has seen the message. Here the socket is read as far as it has come,
-messages are taken out of that, and no acknowledgement goes out by itself.
+queue of its own and acknowledges them at once; paho's manual acknowledgement leaves out QoS 2,
+whose PUBREC it sends before anybody has seen the message. Here the socket is read as far as it has
+come, messages are taken out of that, and no acknowledgement goes out by itself.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from paho.mqtt import MQTTException
 from paho.mqtt.client import Client, time_func
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import MQTTException, Properties
+from paho.mqtt.properties import Properties
 
 CHUNK = 1 << 16
 """Bytes that are read at a time."""

@@ -20,6 +20,7 @@ __all__ = ["MakeBroker", "Mosquitto", "Person", "brokers", "free_port", "until",
 PATIENCE = 60
 """Seconds after which something that should have happened is taken not to happen."""
 
+
 class Mosquitto(Broker):
     """A broker, and who talks to it."""
 
