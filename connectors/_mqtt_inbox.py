@@ -10,10 +10,9 @@ from typing import Any
 
 import aiomqtt
 import msgspec
-from paho.mqtt.client import MQTTMessage
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from streamflow_connectors._mqtt_link import Link
-from streamflow_connectors._mqtt_paho import acknowledge, hold_acknowledgements, topic_of
+from streamflow_connectors._mqtt_paho import Packet, acknowledge, take_messages, user_properties
 from streamflow_connectors._mqtt_topics import Topics
 from streamflow_connectors.mqtt import Topic
 
@@ -35,7 +34,7 @@ class Inbox(Link):
     """The connection of one partition: what has come and was not handed over yet."""
 
     def __init__(self, source: Topic, topics: Topics, partition: int, position: Any) -> None:
-        self.queue: deque[tuple[int, MQTTMessage]] = deque()
+        self.queue: deque[tuple[int, Packet]] = deque()
         """(connection, message)."""
         self.filters = topics.filters
         self.counts = {"lost_sessions": 0, "broker_dropped": 0, "overflowed": 0}
@@ -59,7 +58,7 @@ class Inbox(Link):
     def prepare(self, client: aiomqtt.Client) -> None:
         """Take every message, acknowledge none."""
         self._next = client._client
-        hold_acknowledgements(client._client, self._take)
+        take_messages(client._client, self._take, new=self.broker.version == 5)
 
     def accepted(self, session: bool, limits: Mapping[str, Any]) -> None:
         """A new connection: what is unacknowledged comes again, if the session is still there."""
@@ -111,9 +110,9 @@ class Inbox(Link):
         if number == self._number:
             acknowledge(self._paho, messages)
 
-    def _take(self, message: MQTTMessage) -> None:
-        if topic_of(message) == DROPPED.encode():
-            self._heard(bytes(message.payload))
+    def _take(self, message: Packet) -> None:
+        if message.topic == DROPPED.encode():
+            self._heard(message.payload)
             return
         if message.qos == 0 and len(self.queue) >= self._source.receive_maximum:
             self.counts["overflowed"] += 1
@@ -180,14 +179,14 @@ class TopicReader(Reader):
 
     def poll(self, limit: int) -> Messages | DeadLetter | None:
         queue = self._inbox.queue
-        taken: list[MQTTMessage] = []
+        taken: list[Packet] = []
         words: list[tuple[str | None, ...]] = []
         while len(taken) < limit:
             try:
                 number, message = queue.popleft()
             except IndexError:
                 break
-            told = self._topics.words(topic_of(message))
+            told = self._topics.words(message.topic)
             why = told if isinstance(told, str) else _too_long(message)
             if why and taken:
                 queue.appendleft((number, message))
@@ -204,8 +203,8 @@ class TopicReader(Reader):
             if not self._inbox.connected:
                 raise Backoff(0.05, self._inbox.why_not)
             return None
-        topics = [topic_of(message) for message in taken]
-        payloads = [bytes(message.payload) for message in taken]
+        topics = [message.topic for message in taken]
+        payloads = [message.payload for message in taken]
         names = self._topics.names
         fields = dict(zip(names, zip(*words, strict=True), strict=True)) if names else {}
         ids = [topic + b"\0" + payload for topic, payload in zip(topics, payloads, strict=True)]
@@ -214,9 +213,9 @@ class TopicReader(Reader):
         places = [topic.decode() for topic in topics]
         return Messages(payloads, places, b"", self._clock.now(), fields, ids)
 
-    def _dead(self, message: MQTTMessage, why: str) -> DeadLetter:
-        topic = topic_of(message).decode("utf-8", "backslashreplace")
-        payload = bytes(message.payload[:KEPT]) if "bytes" in why else bytes(message.payload)
+    def _dead(self, message: Packet, why: str) -> DeadLetter:
+        topic = message.topic.decode("utf-8", "backslashreplace")
+        payload = message.payload[:KEPT] if "bytes" in why else message.payload
         return DeadLetter(payload, why, self._source.step, self._partition, topic)
 
     def position(self) -> dict[str, Any]:
@@ -244,7 +243,7 @@ class TopicReader(Reader):
         self._inbox.close()
 
 
-def _too_long(message: MQTTMessage) -> str:
+def _too_long(message: Packet) -> str:
     size = len(message.payload)
     return f"a message of {size:,} bytes, longer than {MAX_MESSAGE:,}" if size > MAX_MESSAGE else ""
 
@@ -259,11 +258,11 @@ class _Ids:
             msgspec.defstruct("Identified", fields, rename={"id": name})
         ).decode
 
-    def of(self, message: MQTTMessage) -> bytes:
+    def of(self, message: Packet) -> bytes:
         """The id; empty if it has none."""
-        for key, value in getattr(message.properties, "UserProperty", ()):
+        for key, value in user_properties(message.properties):
             if key == self._name:
-                return b"\0" + str(value).encode()
+                return b"\0" + value.encode()
         try:
             found: Any = self._decode(message.payload)
         except msgspec.DecodeError:

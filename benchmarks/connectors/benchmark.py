@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks.connectors import kafka
+from benchmarks.connectors import kafka, mqtt
 from benchmarks.frame import Report
 from benchmarks.machine import describe
 
-SYSTEMS = (kafka,)
+SYSTEMS = (kafka, mqtt)
 
 
 def run(size: str, repeats: int) -> Report:

@@ -29,6 +29,10 @@ class Meter:
     began_cpu: float = field(default_factory=process_time)
     figures: dict[str, float] = field(default_factory=dict)
 
+    def begin(self) -> None:
+        """The work begins now."""
+        self.began_wall, self.began_cpu = perf_counter(), process_time()
+
     def take(self, columns: dict[str, NDArray[np.float64]], devices: int) -> bool:
         """Columns of some readings; True once all have come."""
         for name, values in columns.items():
@@ -37,12 +41,16 @@ class Meter:
         self.sums["devices"] = max(self.sums.get("devices", 0), devices)
         if self.count < self.wanted:
             return False
+        self.end()
+        return True
+
+    def end(self) -> None:
+        """The work is done now."""
         self.figures = {
             "wall": perf_counter() - self.began_wall,
             "cpu": process_time() - self.began_cpu,
             "memory": peak_memory(),
         }
-        return True
 
     def told(self) -> dict[str, Any]:
         """As JSON can hold it."""

@@ -1,86 +1,28 @@
-"""A real Mosquitto on loopback, with a folder of its own; and a client to publish with."""
+"""Mosquittos for tests, on loopback, each with a folder of its own; and a client to publish with."""
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kafka_broker import Missing, free_port
+from mosquitto_broker import Mosquitto as Broker
+from mosquitto_broker import program
 from paho.mqtt.client import CallbackAPIVersion, Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-PATIENCE = 30
-SBIN = "/usr/sbin/mosquitto"
-"""Where Debian puts it, which is not on everybody's path."""
+__all__ = ["MakeBroker", "Mosquitto", "Person", "brokers", "free_port", "until", "with_id"]
+
+PATIENCE = 60
+"""Seconds after which something that should have happened is taken not to happen."""
 
 
-def program() -> str | None:
-    """Mosquitto's path, if it is installed."""
-    return shutil.which("mosquitto") or (SBIN if Path(SBIN).exists() else None)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-@dataclass
-class Mosquitto:
-    """A broker that can be started, stopped and killed.
-
-    Parameters
-    ----------
-    folder
-        For its configuration, its log and its data.
-    settings
-        Lines of its configuration, beside the listener.
-    listener
-        Lines that follow the listener.
-    """
-
-    folder: Path
-    settings: tuple[str, ...] = ("max_queued_messages 0",)
-    listener: tuple[str, ...] = ("allow_anonymous true",)
-    port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it, and wait until it listens."""
-        path = program()
-        assert path
-        conf = self.folder / "mosquitto.conf"
-        lines = [f"listener {self.port} 127.0.0.1", *self.listener, *self.settings]
-        # As root it would change to a user who may not write here.
-        conf.write_text("\n".join([*lines, "user root", "log_dest stdout", "sys_interval 1"]))
-        with (self.folder / "mosquitto.log").open("ab") as log:
-            self.process = subprocess.Popen([path, "-c", str(conf)], stdout=log, stderr=log)
-        until(self._listens)
-
-    def _listens(self) -> bool:
-        assert self.process
-        assert self.process.poll() is None, (self.folder / "mosquitto.log").read_text()
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            return True
-        return False
-
-    def stop(self) -> None:
-        """SIGTERM: it writes its data down, if it keeps any."""
-        if self.process:
-            self.process.terminate()
-            self.process.wait(PATIENCE)
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        assert self.process
-        self.process.kill()
-        self.process.wait(PATIENCE)
+class Mosquitto(Broker):
+    """A broker, and who talks to it."""
 
     @contextmanager
     def client(self, **options: Any) -> Iterator[Person]:
@@ -98,8 +40,10 @@ MakeBroker = Callable[..., Mosquitto]
 @contextmanager
 def brokers(folder: Path, missing: Callable[[str], None]) -> Iterator[MakeBroker]:
     """A function that makes brokers, started unless told otherwise; all are stopped at the end."""
-    if program() is None:
-        missing("mosquitto: sh tests/servers/install.sh")
+    try:
+        program()
+    except Missing as error:
+        missing(str(error))
     made: list[Mosquitto] = []
 
     def make(*, started: bool = True, **options: Any) -> Mosquitto:

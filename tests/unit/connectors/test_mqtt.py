@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from paho.mqtt.client import MQTTMessage
 from streamflow_connectors import mqtt
+from streamflow_connectors._mqtt_paho import Packet
 from streamflow_connectors._mqtt_topics import Address, Topics
 
 from streamflow import DeadLetter, Messages
@@ -51,9 +51,7 @@ def test_a_topic_is_filled_in_with_words_only() -> None:
 def test_a_topic_that_is_not_utf_8_is_a_dead_letter_between_messages() -> None:
     reader = mqtt.topic("a/{device}", client="c", port=1).open("0", None)
     for topic in (b"a/pump", b"a/\xff", b"a/fan"):
-        message = MQTTMessage(1, topic)
-        message.payload, message.qos = b"{}", 1
-        reader._inbox.queue.append((0, message))
+        reader._inbox.queue.append((0, Packet(topic, b"{}", 1, 1)))
     got = [reader.poll(10) for _ in range(3)]
     assert [type(part) for part in got] == [Messages, DeadLetter, Messages]
     assert isinstance(got[1], DeadLetter)
