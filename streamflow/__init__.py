@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from streamflow.stages.detect import Detect as Detect
     from streamflow.stages.drift import MonitorDrift as MonitorDrift
     from streamflow.stages.impute import Impute as Impute
+    from streamflow.stages.incidents import Incidents as Incidents
     from streamflow.stages.map import Map as Map
     from streamflow.stages.map import Reject as Reject
     from streamflow.stages.map import stage as stage
@@ -64,6 +65,7 @@ _HOME = {
     "Format": "core.connect",
     "Gate": "models.learning",
     "Impute": "stages.impute",
+    "Incidents": "stages.incidents",
     "Json": "formats.json",
     "Map": "stages.map",
     "Memory": "core.memory",

@@ -26,6 +26,7 @@ PUBLIC = [
     "Format",
     "Gate",
     "Impute",
+    "Incidents",
     "Json",
     "Map",
     "Memory",

@@ -126,7 +126,7 @@ SCENARIOS: dict[str, list[Flow]] = {
         on(Alert("t < 30", after="1s", new_normal="10s", silent=None)),
         on(marks, Alert("score > 20", hold="10s")),
         on(Alert(budget="900 per device per hour", of="t")),
-        on(marks, Alert(budget="3600 per device per hour", after="1s", silent="10s", quiet="5s")),
+        on(marks, Alert(budget="36000 per device per hour", silent="10s", quiet="2s")),
         on(marks, Alert(budget="1800 per device per hour", until="score < 3", new_normal="10s")),
     ],
 }
