@@ -107,7 +107,7 @@ def plan(
         else:
             _name(part.step, taken, "stage")
             bound = part.bind(here)
-            here = here.adding(part.step, part.adds)
+            here = here.adding(bound.step, bound.adds)
             steps.append(bound)
     for source in sources:
         _name(source.step, taken, "source")

@@ -33,6 +33,8 @@ from streamflow.stages.episode import (
     follow,
     lapse,
 )
+from streamflow.stages.explain import Explained
+from streamflow.stages.explain import fields as explain_fields
 
 _THRESHOLD = re.compile(r"(\w+)\s*(>=?|<=?)\s*(-?[\d.]+(?:[eE][+-]?\d+)?)")
 
@@ -101,6 +103,14 @@ class Alert(Stage):
         the range of these values; until it has not held at all for as long. Default: never.
     silent
         An episode whose device has sent nothing for so long closes. None: it stays open.
+    explain
+        An opening has the field `explanation`: the `sensors`, the value and what was `expected`
+        of each, the running mean of its good values, and its `share`; the `cause` that it looks
+        like, of "machine", "sensor" (a single one is flagged as faulty), "network" (values or
+        readings are missing) and "clock" (times repeat, go back or lie ahead of their arrival);
+        and the same in `words`. Shares are of the score's fall if that sensor alone were as
+        expected, if there is `Detect(explain=True)` and it fell (`by` says "score"); else of the
+        deviations from what was expected.
 
     Raises
     ------
@@ -151,6 +161,8 @@ class Alert(Stage):
     update: str = "1h"
     new_normal: str | None = None
     silent: str | None = "1d"
+    explain: bool = False
+    _sensors: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
     _columns: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
 
     @property
@@ -173,8 +185,10 @@ class Alert(Stage):
 
     @cached_property
     def memory(self) -> Memory:
-        """The episode, and with a budget the peaks of the scores."""
+        """The episode, with a budget the peaks of the scores, and what explains it."""
         fields = FIELDS | (budgets.fields() if self.budget is not None else {})
+        if self.explain:
+            fields |= explain_fields(self._sensors)
         return Memory(fields, fleet=FLEET_FIELDS if self.prior else {})
 
     def bind(self, schema: Schema) -> Self:
@@ -190,6 +204,7 @@ class Alert(Stage):
                 parse(text).check(self.step, key, schema.columns, schema.tags)
         bound = replace(self, of=self._chosen(schema))
         object.__setattr__(bound, "_columns", schema.columns)
+        object.__setattr__(bound, "_sensors", tuple(schema.sensors))
         pace = bound._pace
         if pace.new_normal <= max(pace.after, pace.hold):
             raise FlowError(
@@ -208,7 +223,7 @@ class Alert(Stage):
         budgets.parse(self.step, self.budget)
         if self.prior not in (None, "fleet"):
             raise FlowError(f"step {self.step!r}: prior={self.prior!r}; it is 'fleet' or None")
-        scores = [name for name in schema.columns if name == "score" or name.endswith("_score")]
+        scores = _scores(schema.columns)
         if self.of is None and not scores:
             raise FlowError(
                 f"step {self.step!r}: a budget is on a score, and there is none here; put a "
@@ -222,12 +237,13 @@ class Alert(Stage):
         """Follow each device's phase in a kernel; only what is told becomes an object."""
         alert = np.zeros(len(batch))
         seen = self._seen(batch)
+        explained = Explained.of(batch, self._sensors, state) if self.explain else None
         # A budget looks at every score, a new normal at every reading without the condition.
         watching = self.budget is not None or self.new_normal is not None
         if not (watching or seen.holds.any() or (state["phase"][batch.device] != CLOSED).any()):
             return batch.with_columns({self.adds[0]: alert}), []
         turns = follow(state, batch, seen, self._pace, alert)
-        events = [self._event(state, turn, batch) for turn in turns]
+        events = [self._event(state, turn, batch, explained) for turn in turns]
         return batch.with_columns({self.adds[0]: alert}), events
 
     def on_tick(self, now: int, state: State) -> tuple[Batch | None, list[Event]]:
@@ -264,7 +280,13 @@ class Alert(Stage):
         column, _, limit = self.threshold
         return self._sign * batch[column] > self._sign * limit + abs(limit)
 
-    def _event(self, state: State, turn: Turn, batch: Batch | None = None) -> Event:
+    def _event(
+        self,
+        state: State,
+        turn: Turn,
+        batch: Batch | None = None,
+        explained: Explained | None = None,
+    ) -> Event:
         opened = turn.kind == OPENED
         fields: dict[str, Any] = {"status": STATUS[turn.kind], "when": self._text}
         if opened:
@@ -280,6 +302,14 @@ class Alert(Stage):
                 fields[f"peak_{self._level}"] = self._sign * turn.peak
         if self._severe or self.budget:
             fields["severity"] = "severe" if turn.severe else "moderate"
+        if opened and explained and batch:
+            score = next((n for n in self._told if n in self._scores), None)
+            whole = batch[score][turn.i] if score else np.nan
+            without = [
+                batch[name][turn.i] if (name := f"{score}_without_{s}") in self._columns else np.nan
+                for s in self._sensors
+            ]
+            fields["explanation"] = explained.at(turn.i, whole, without)
         id_from = None if opened else turn.begun
         return state.event("alert", turn.row, turn.time, fields, opened=id_from)
 
@@ -311,10 +341,13 @@ class Alert(Stage):
         return -1.0 if self.threshold and self.threshold[1].startswith("<") else 1.0
 
     @cached_property
+    def _scores(self) -> Sequence[str]:
+        return _scores(self._columns)
+
+    @cached_property
     def _learning(self) -> str | None:
         """The column that says whether the detector behind its score is young."""
-        scores = [n for n in self._told if n == "score" or n.endswith("_score")]
-        names = [f"{n.removesuffix('score')}learning" for n in scores]
+        names = [f"{n.removesuffix('score')}learning" for n in self._told if n in self._scores]
         return next((name for name in names if name in self._columns), None)
 
     @cached_property
@@ -334,6 +367,11 @@ class Alert(Stage):
             FOREVER if self.silent is None else duration(self.silent),
             budget,
         )
+
+
+def _scores(columns: Sequence[str]) -> list[str]:
+    """Those that a `Detect` has added."""
+    return [name for name in columns if name == "score" or name.endswith("_score")]
 
 
 def _plain(batch: Batch, name: str, i: int) -> Any:

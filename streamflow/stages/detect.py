@@ -48,6 +48,11 @@ class Detect(Stage):
         What a device begins with when it is first seen: a trained River object like `estimator`,
         or device -> such an object; the other devices begin untrained. A device goes on with
         scores that are identical to those of the object; `Result.model` is the way back.
+    explain
+        Add, for each sensor, the column `score_without_SENSOR`: the score this very reading would
+        have had with that sensor as expected, at the running mean of its good values. It is there
+        for readings that have a value 3 deviations off, and missing for all others. Scores do not
+        change; an `Alert(explain=True)` behind it makes use of it.
 
     Raises
     ------
@@ -71,6 +76,7 @@ class Detect(Stage):
     learn: str | bool = True
     gate: Gate | None = None
     start: Any = field(default=None, compare=False)
+    explain: bool = False
     recipe: str = field(default="", init=False, repr=False)
     _seeding: str = field(default="", init=False, repr=False, compare=False)
     _learn: Condition | None = field(default=None, init=False, repr=False, compare=False)
@@ -81,8 +87,14 @@ class Detect(Stage):
 
     @property
     def adds(self) -> Sequence[str]:
-        """`score`, or `NAME_score` for a named step."""
-        return (f"{self.name}_score" if self.name else "score",)
+        """`score`, or `NAME_score` for a named step; with `explain` `score_without_SENSOR`, too."""
+        score = f"{self.name}_score" if self.name else "score"
+        without = self._explained if self.explain else ()
+        return (score, *(f"{score}_without_{sensor}" for sensor in without))
+
+    @property
+    def _explained(self) -> Sequence[str]:
+        return (*self.sensors, *([self.target] if self.target else []))
 
     @property
     def uses(self) -> Sequence[str]:
@@ -127,6 +139,10 @@ class Detect(Stage):
         if self.gate:
             fields["calm"] = Field(np.int32, self.gate.resume)
             fields["gated"] = Field(np.int32)
+        if self.explain:
+            from streamflow.stages.usual import fields as usual_fields
+
+            fields |= usual_fields(self._explained)
         return Memory(fields, codec=None if self.model else RiverCodec())
 
     @property
@@ -145,7 +161,13 @@ class Detect(Stage):
 
     def bind(self, schema: Schema) -> Self:
         """Check the estimator and the conditions; choose the sensors and, if need be, a seed."""
-        from streamflow.models.check import check_detector, check_imputed, check_start, seeded
+        from streamflow.models.check import (
+            check_detector,
+            check_explained,
+            check_imputed,
+            check_start,
+            seeded,
+        )
         from streamflow.models.shape import selected
 
         check_detector(self.step, self.estimator, self.target)
@@ -158,6 +180,8 @@ class Detect(Stage):
             schema.require(self.step, "Select", sorted(chosen))
             sensors = [name for name in sensors if name in chosen]
         check_imputed(self.step, self.estimator, sensors)
+        if self.explain:
+            check_explained(self.step, self.estimator)
         estimator, seeding = seeded(self.estimator, schema.flow, self.step)
         check_start(self.step, estimator, self.start)
         bound = replace(self, estimator=estimator, sensors=tuple(sensors))
@@ -204,12 +228,25 @@ class Detect(Stage):
 
     def on_batch(self, batch: Batch, state: State) -> Batch:
         """Score, then learn, reading by reading in effect."""
+        if not self.explain:
+            return self._scored(batch, state, None)
+        from streamflow.stages.what_if import WhatIf
+
+        what_if = WhatIf.about(batch, self._explained, state)
+        out = self._scored(what_if.batch, state, what_if.shadow)
+        real, without = what_if.columns(out[self.adds[0]], self.adds[1:])
+        return (out if real.all() else out.take(real)).with_columns(without)
+
+    def _scored(self, batch: Batch, state: State, shadow: Mask | None) -> Batch:
+        """Add the score; what is a shadow is not learned."""
         from streamflow.models.record import score_and_learn
 
         may = np.full(len(batch), self.learn is not False)
+        if shadow is not None:
+            may &= ~shadow
         if self._learn:
             may &= self._learn.mask(batch)
-        decides = self._decides(batch, state)
+        decides = self._decides(batch, state, shadow)
         if self.model:
             scores = self.model.run(batch, state, may, decides)
             return batch.with_columns({self.adds[0]: scores})
@@ -218,7 +255,7 @@ class Detect(Stage):
         )
         return faults.reject(batch.with_columns({self.adds[0]: scores}))
 
-    def _decides(self, batch: Batch, state: State) -> Decides | None:
+    def _decides(self, batch: Batch, state: State, shadow: Mask | None) -> Decides | None:
         """What of learning depends on a reading's own score."""
         learn, gate = self._learn, self._gate
         if gate is None and (learn is None or not learn.limits):
@@ -226,6 +263,10 @@ class Detect(Stage):
         alarming = gate.mask(batch) if gate else None
 
         def decides(at: Rows, scores: Values) -> Mask:
+            if shadow is not None and shadow[at].any():
+                out = ~shadow[at]
+                out[out] = decides(at[out], scores[out])
+                return out
             allowed = learn.holds(scores) if learn else np.ones(len(at), bool)
             if gate is None or alarming is None or self.gate is None:
                 return allowed

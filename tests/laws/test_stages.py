@@ -111,6 +111,8 @@ SCENARIOS: dict[str, list[Flow]] = {
         on(Detect(anomaly.QuantileFilter(preprocessing.PreviousImputer() | trees(), q=0.5))),
         on(Detect(preprocessing.StatImputer(("t", stats.Mean())) | ValueNovelty(warm_up=3))),
         on(Detect(ValueNovelty(warm_up=3))),
+        on(Detect(preprocessing.MinMaxScaler() | trees(), explain=True)),
+        on(Detect(ValueNovelty(warm_up=3), explain=True, gate=Gate("score > 0.5", 2, 3))),
     ],
     "monitor_drift": [
         on(MonitorDrift("t", EAGER)),
@@ -127,6 +129,8 @@ SCENARIOS: dict[str, list[Flow]] = {
         on(marks, Alert("score > 20", hold="10s")),
         on(Alert(budget="900 per device per hour", of="t")),
         on(marks, Alert(budget="36000 per device per hour", silent="10s", quiet="2s")),
+        on(Alert("t > 30", explain=True)),
+        on(Detect(trees(), explain=True), Alert("score > 0.3", explain=True)),
         on(marks, Alert(budget="1800 per device per hour", until="score < 3", new_normal="10s")),
     ],
 }
