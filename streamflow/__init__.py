@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from streamflow.stages.drift import MonitorDrift as MonitorDrift
     from streamflow.stages.guard_clock import GuardClock as GuardClock
     from streamflow.stages.impute import Impute as Impute
+    from streamflow.stages.incidents import Incidents as Incidents
     from streamflow.stages.maintenance import Maintenance as Maintenance
     from streamflow.stages.map import Map as Map
     from streamflow.stages.map import Reject as Reject
@@ -78,6 +79,7 @@ _HOME = {
     "Gate": "models.learning",
     "GuardClock": "stages.guard_clock",
     "Impute": "stages.impute",
+    "Incidents": "stages.incidents",
     "Json": "formats.json",
     "Maintenance": "stages.maintenance",
     "Map": "stages.map",

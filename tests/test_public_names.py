@@ -30,6 +30,7 @@ PUBLIC = [
     "Gate",
     "GuardClock",
     "Impute",
+    "Incidents",
     "Json",
     "Maintenance",
     "Map",

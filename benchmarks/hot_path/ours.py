@@ -5,10 +5,11 @@ The program comes first; what runs and measures it comes after.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,12 @@ def program(source: Source, scores: Sink, detect: Detect, alert: Alert) -> Flow:
     return fleet | source | detect | alert | scores
 
 
-def run(work: Workload, steady: float = 0.0, workers: int = 1) -> Outcome:
+def run(
+    work: Workload,
+    steady: float = 0.0,
+    workers: int = 1,
+    alert: Mapping[str, Any] = MappingProxyType({"when": "score > 0.95"}),
+) -> Outcome:
     """Run the program once, as `streamflow run --state DIR --metrics HOST:PORT` does."""
     meter = Meter(work, steady)
     scores: list[Batch] = []
@@ -51,7 +57,7 @@ def run(work: Workload, steady: float = 0.0, workers: int = 1) -> Outcome:
         Payloads(work, meter),
         Scores(scores, meter),
         MeteredDetect(MODEL, meter=meter),
-        MeteredAlert("score > 0.95", meter=meter),
+        MeteredAlert(**alert, meter=meter),
     )
     with TemporaryDirectory() as state:
         job = Job(flow.checked())

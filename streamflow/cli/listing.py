@@ -1,4 +1,4 @@
-"""`streamflow list`: all stages, connectors and formats."""
+"""`streamflow list`: all stages, fleet steps, connectors and formats."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import argparse
 from streamflow.cli.output import print_json
 
 NAME = "list"
-HELP = "list stages, connectors and formats, plug-ins included"
+HELP = "list stages, fleet steps, connectors and formats, plug-ins included"
 EXAMPLE = "streamflow list stages"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    kinds = ["stages", "connectors", "formats"]
+    kinds = ["stages", "fleet_steps", "connectors", "formats"]
     parser.add_argument("kind", nargs="?", choices=kinds, help="default all")
     parser.add_argument("--json", action="store_true", help="print JSON")
 

@@ -72,6 +72,9 @@ class Memory:
         Given if the stage keeps one object per device, such as a River model.
     holds
         True if the stage holds readings back.
+    fleet
+        As `fields`, but once for all devices of the shard: `State.fleet`, arrays of one row. Only
+        for what must look across devices; it is saved, and no device's erasure changes it.
 
     Examples
     --------
@@ -84,13 +87,15 @@ class Memory:
     upgrades: Mapping[int, Callable[[Columns], Columns]] = field(default_factory=dict)
     codec: Codec | None = None
     holds: bool = False
+    fleet: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        typed = {
-            name: spec if isinstance(spec, Field) else Field(np.asarray(spec).dtype, spec)
-            for name, spec in self.fields.items()
-        }
-        object.__setattr__(self, "fields", typed)
+        for key in ("fields", "fleet"):
+            typed = {
+                name: spec if isinstance(spec, Field) else Field(np.asarray(spec).dtype, spec)
+                for name, spec in getattr(self, key).items()
+            }
+            object.__setattr__(self, key, typed)
 
     @property
     def bytes_per_device(self) -> int:

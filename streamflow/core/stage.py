@@ -15,7 +15,7 @@ from streamflow.core.schema import Schema
 from streamflow.core.state import State
 
 Output = Batch | tuple[Batch | None, Sequence[Event]]
-"""What a stage gives back: the batch, or the batch and events."""
+"""What a stage gives back: the batch, or the batch and events; on a tick perhaps events alone."""
 
 
 @dataclass(frozen=True)

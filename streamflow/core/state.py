@@ -86,11 +86,17 @@ class State:
         self.memory = memory
         self.index = index
         self.table = Table(memory)
+        self._fleet = Table(Memory(memory.fleet))
         self.objects: dict[int, Any] = {}
         self.buffer = Held()
         self.created = 0
         self.merged = 0
         self.faults = 0
+
+    @property
+    def fleet(self) -> Columns:
+        """What the shard remembers of all its devices together, in row 0 of each array."""
+        return self._fleet.columns
 
     def __getitem__(self, field: str) -> NDArray[Any]:
         return self.table.columns[field]
@@ -162,11 +168,13 @@ class State:
                 "data": [codec.dump(thing) for _, thing in kept] if codec else [],
             },
             "held": None if held is None else batch_to_tree(held, rank),
+            "fleet": self._fleet.snapshot(np.zeros(1, np.intp)),
         }
 
     def restore(self, saved: Tree) -> None:
         """Take over a snapshot, by copying; the index has been restored before."""
         self.table.restore(self.step, saved["columns"], saved["version"], len(self.index.names))
+        self._fleet.restore(self.step, saved["fleet"], 1, 1)
         objects = saved["objects"]
         if objects["rows"]:
             if self.memory.codec is None:

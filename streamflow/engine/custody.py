@@ -12,10 +12,11 @@ import numpy as np
 from streamflow.core.batch import Batch
 from streamflow.core.connect import DeadLetter
 from streamflow.core.event import Event
+from streamflow.engine.fleet import without as without_devices
 from streamflow.engine.frozen import freeze, thaw
 from streamflow.engine.letterbox import ERASED, erase_devices, names
 from streamflow.engine.shardtree import unknown, without
-from streamflow.engine.statedir import SHARDS_STEP, StateDir
+from streamflow.engine.statedir import FLEET_STEP, SHARDS_STEP, StateDir
 
 Thawed = Batch | list[Event] | list[DeadLetter]
 
@@ -64,6 +65,8 @@ def erase(folder: Path, devices: Sequence[str]) -> Erasure:
                 left = without(tree, devices)
                 erasure.held += tree["balance"]["held"] - left["balance"]["held"]
                 values[snap.step, snap.key] = left
+            elif snap.step == FLEET_STEP:
+                values[snap.step, snap.key] = without_devices(snap.value, devices)
             elif isinstance(snap.value, list):  # a sink's; a source's is a dict
                 resume, waiting, number = snap.value
                 cleared = [_cleared(item, devices, erasure) for item in map(thaw, waiting)]

@@ -10,10 +10,28 @@ from streamflow.core.connect import DeadLetter, Sink
 from streamflow.core.event import Event
 from streamflow.engine.frozen import freeze, thaw
 from streamflow.engine.patience import Patience
+from streamflow.engine.plan import Tap
+from streamflow.engine.shard import Outcome
 
 COMMITTED: Final = "committed"
 """Sent to sinks that deliver late when a snapshot has become durable."""
 Item = Batch | Sequence[Event] | Sequence[DeadLetter] | str
+
+
+def address(taps: Sequence[Tap], outcome: Outcome) -> list[tuple[int, Item]]:
+    """What each sink is given of what came out: the number of its tap, and the item."""
+    out: list[tuple[int, Item]] = []
+    for number, tap in enumerate(taps):
+        of = tap.sink.of
+        if tap.takes("rejected"):
+            out += [(number, batch) for batch in outcome.rejected]
+        if of == "rows":
+            out += [(number, batch) for at, batch in outcome.tapped if at is tap]
+        elif of in ("alerts", "events"):
+            events = [e for e in outcome.events if of == "events" or e.kind == "alert"]
+            if events:
+                out.append((number, events))
+    return out
 
 
 class Delivery:

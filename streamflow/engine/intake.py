@@ -53,6 +53,9 @@ class Parcel:
     """Whether readings arrive by the clock; history arrives at its event time."""
     tick: int | None = None
     """At the end of a source: how far its time has come, for the shards that did not hear."""
+    partition: str = ""
+    newest: int | None = None
+    """How far that partition's time has come, its newest arrival: told where a fleet step waits."""
     marker: bool = False
     """True for the word that what came before is durable."""
     stop: bool = False
@@ -66,6 +69,7 @@ class Intake:
         self, source: Source, schema: Schema, partition: str, position: Position, clock: Clock
     ) -> None:
         self._source, self._partition, self._clock = source, partition, clock
+        self.name = f"{source.step}/{partition}"
         self._said: ConnectorError | None = None
         self._waiting: list[_Got] = []
         """What was polled and is to be decoded: a schema may have to be fetched for it first."""

@@ -56,6 +56,9 @@ class Manifest:
                 "recipe": getattr(stage, "recipe", ""),
                 "fields": fields,
             }
+        for step in plan.fleet:
+            own = {"kind": type(step).__name__, "version": 1, "recipe": "", "fields": {}}
+            steps[step.step] = own
         parts: list[Source | Sink] = [*plan.sources, *(tap.sink for tap in plan.taps)]
         ends = {part.step: type(part).__name__ for part in parts}
         return Manifest(plan.name, plan.shards, steps, ends, partitions)

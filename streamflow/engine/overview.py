@@ -10,7 +10,7 @@ from typing import Any
 from streamflow.core.state import Tree
 from streamflow.engine.balance import Balance
 from streamflow.engine.shardtree import held_count, size
-from streamflow.engine.statedir import SHARDS_STEP, StateDir
+from streamflow.engine.statedir import FLEET_STEP, SHARDS_STEP, StateDir
 
 
 @dataclass
@@ -106,7 +106,7 @@ def overview(folder: Path) -> Overview:
             balance.add(Balance.from_tree(tree["balance"]))
             for step in tree["steps"].keys() & steps.keys():
                 steps[step].add(tree, step)
-        elif isinstance(snap.value, dict):  # a source's
+        elif snap.step != FLEET_STEP and isinstance(snap.value, dict):  # a source's
             positions[snap.step, snap.key] = snap.value["position"]
     return Overview(
         manifest.flow,

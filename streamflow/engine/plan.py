@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from streamflow.core.connect import OUTLETS, Outlet, Sink, Source
 from streamflow.core.expr import Expr, parse
+from streamflow.core.fleet import FleetStep
 from streamflow.core.schema import Schema
 from streamflow.core.stage import Stage
 from streamflow.errors import FlowError, suggest
 
-Part = Source | Stage | Sink
+Part = Source | Stage | FleetStep | Sink
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Plan:
         After so many ns of silence a device is forgotten; None keeps it for ever.
     fault_limit
         The share of readings on which a step's code may raise before the flow stops.
+    fleet
+        The steps behind all shards, which see events only.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Plan:
     shards: int
     ttl: int | None = None
     fault_limit: float = 1.0
+    fleet: tuple[FleetStep, ...] = ()
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -81,11 +85,12 @@ def plan(
     sources: list[Source] = []
     steps: list[Stage | Tap] = []
     taps: list[Tap] = []
+    fleet: list[FleetStep] = []
     taken: set[str] = set()
     here = replace(schema, flow=name)
     for part in parts:
         if isinstance(part, Source):
-            if steps or taps:
+            if steps or taps or fleet:
                 raise FlowError(
                     f"source {part.step!r} comes after a stage; sources come first, "
                     f'and a sink says what it takes, as in of="rows"'
@@ -96,10 +101,13 @@ def plan(
             taps.append(tap)
             if part.of == "rows":
                 steps.append(tap)
+        elif isinstance(part, FleetStep):
+            _name(part.step, taken, "step")
+            fleet.append(part.bind(name))
         else:
             _name(part.step, taken, "stage")
             bound = part.bind(here)
-            here = here.adding(part.step, part.adds)
+            here = here.adding(bound.step, bound.adds)
             steps.append(bound)
     for source in sources:
         _name(source.step, taken, "source")
@@ -107,7 +115,7 @@ def plan(
     for tap in taps:
         _name(tap.sink.step, taken, "sink")
     where = (tuple(sources), tuple(steps), tuple(taps), here)
-    return Plan(name, schema, *where, shards, ttl, fault_limit)
+    return Plan(name, schema, *where, shards, ttl, fault_limit, tuple(fleet))
 
 
 def _name(step: str, taken: set[str], kind: str) -> None:

@@ -13,10 +13,14 @@ from streamflow.core.batch import Batch
 from streamflow.engine.intake import Parcel
 
 Addressed = tuple[str, Parcel]
+END = np.iinfo(np.int64).max
+"""The time to which a partition has come that has ended."""
 
 
 class Splitter:
     """Splits the parcels of one source partition: crc32(device) % shards.
+
+    With `tell_all` every shard hears how far the partition has come, also of what is not for it.
 
     >>> from streamflow.core.batch import Batch
     >>> names = ["pump-0", "pump-4", "pump-0"]
@@ -26,8 +30,9 @@ class Splitter:
     [('0', 2), ('1', 1), ('1', None)]
     """
 
-    def __init__(self, shards: int, partition: str) -> None:
+    def __init__(self, shards: int, partition: str, *, tell_all: bool = False) -> None:
         self._shards = shards
+        self._partition, self._tell_all = partition, tell_all
         self._home = str(crc32(partition.encode()) % shards)
         self._devices: Sequence[str] = ()
         self._shard_of = np.zeros(0, np.int64)
@@ -43,7 +48,9 @@ class Splitter:
         self._newest = max(newest, self._newest or newest)
         shard = self._of(parcel.batch)
         numbers = set(shard.tolist())
-        if len(numbers) == 1 and not parcel.dead:
+        if self._tell_all:
+            about |= {"partition": self._partition, "newest": self._newest}
+        elif len(numbers) == 1 and not parcel.dead:
             return [(str(numbers.pop()), parcel)]
         out = []
         for number in sorted(numbers):
@@ -51,13 +58,17 @@ class Splitter:
             origin = parcel.origin and parcel.origin.take(rows)
             part = Parcel(0, 0, parcel.batch.take(rows), origin, live=parcel.live, **about)
             out.append((str(number), part))
+        if self._tell_all:
+            others = sorted(set(range(self._shards)) - numbers)
+            out += [(str(number), Parcel(0, 0, live=parcel.live, **about)) for number in others]
         return [*out, (self._home, counts)]
 
     def last_tick(self) -> list[Addressed]:
         """The newest arrival, for all shards: local runs hear it, too."""
-        if self._newest is None:
+        ended: Any = {"partition": self._partition, "newest": END} if self._tell_all else {}
+        if self._newest is None and not ended:
             return []
-        return [(str(n), Parcel(0, 0, tick=self._newest)) for n in range(self._shards)]
+        return [(str(n), Parcel(0, 0, tick=self._newest, **ended)) for n in range(self._shards)]
 
     def marker(self) -> list[Addressed]:
         """The word that what was before it is durable."""

@@ -33,6 +33,8 @@ _DELIVERED = "delivered "
 RECOVERY = "recovery"
 SHARDS_STEP = "_shards"
 """The Bytewax step that holds all shards."""
+FLEET_STEP = "_fleet"
+"""The Bytewax step that holds the fleet steps."""
 
 
 class StateDir:
@@ -69,7 +71,7 @@ class StateDir:
         found = {
             f"{snap.step}/{snap.key}": snap.value["snapshots"]
             for snap in store.snaps()
-            if snap.step != SHARDS_STEP and isinstance(snap.value, dict)
+            if snap.step not in (SHARDS_STEP, FLEET_STEP) and isinstance(snap.value, dict)
         }
         for partition, count in known.items():
             if found.get(partition, 0) < count:
@@ -251,6 +253,9 @@ class StateDir:
                         _write_off(tree, name, len(forgotten["held"]["time"]))
                 tree["steps"] = steps
                 values[snap.step, snap.key] = tree
+            elif snap.step == FLEET_STEP:
+                left = {n: tree for n, tree in snap.value.items() if n not in forget}
+                values[snap.step, snap.key] = {rename.get(n, n): t for n, t in left.items()}
         moved = {name: to for name, to in rename.items() if name in old.ends}
         store.replace(values, moved, [name for name in forget if name in old.ends])
         left = {rename.get(n, n): s for n, s in old.steps.items() if n not in forget}

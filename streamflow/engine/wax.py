@@ -26,7 +26,8 @@ from bytewax.run import cli_main
 from streamflow.core.connect import Source
 from streamflow.core.event import Event
 from streamflow.engine.balance import Balance
-from streamflow.engine.delivery import COMMITTED, Delivery, Item
+from streamflow.engine.delivery import COMMITTED, Delivery, Item, address
+from streamflow.engine.fleet import TO_FLEET, Fleet, Word, to_fleet
 from streamflow.engine.intake import Intake, Parcel
 from streamflow.engine.job import Job
 from streamflow.engine.local import Progress
@@ -36,7 +37,7 @@ from streamflow.engine.plan import Plan, Tap
 from streamflow.engine.result import Result
 from streamflow.engine.shard import Outcome, Shard
 from streamflow.engine.split import Splitter
-from streamflow.engine.statedir import SHARDS_STEP
+from streamflow.engine.statedir import FLEET_STEP, SHARDS_STEP
 from streamflow.errors import Backoff, EndOfStream, NotConnected, StateError, StreamflowError
 
 Addressed = tuple[str, Any]
@@ -134,6 +135,10 @@ def _dataflow(job: Job) -> Dataflow:
     streams = [op.input(source.step, flow, _Source(job, source)) for source in plan.sources]
     merged = streams[0] if len(streams) == 1 else op.merge("_merge", *streams)
     out = op.stateful_batch(SHARDS_STEP, merged, lambda saved: _ShardLogic(job, saved))
+    if plan.fleet:
+        words = op.flat_map("_to_fleet", out, to_fleet)
+        more = op.stateful_batch(FLEET_STEP, words, lambda saved: _FleetLogic(job, saved))
+        out = op.merge("_with_fleet", out, more)
     for number, tap in enumerate(plan.taps):
         mine = op.flat_map(f"_to_{tap.sink.step}", out, _Pick(number))
         op.output(tap.sink.step, mine, _Sink(job, tap))
@@ -189,7 +194,8 @@ class _Partition(StatefulSourcePartition[Addressed, Any]):
         self._job = job
         self._intake = Intake(source, job.plan.schema, partition, position, job.clock)
         job.connectors[source.step, partition] = self._intake.reader
-        self._split = Splitter(job.plan.shards, partition)
+        fleet = bool(job.plan.fleet)
+        self._split = Splitter(job.plan.shards, self._name if fleet else partition, tell_all=fleet)
         self._poll_at: int | None = None
         """When the source wants to be asked again, monotonic ns; None is at once."""
         self._begun = self._ended = False
@@ -278,10 +284,11 @@ class _ShardLogic(StatefulBatchLogic[Parcel, tuple[int, Item], Any]):
                 continue
             if parcel.stop:
                 self._stopped = True
+                out += self._tell(Outcome(), parcel)
                 continue
             outcome = self._shard.on_parcel(parcel)
             self._live |= parcel.live
-            out += self._address(outcome)
+            out += [*address(self._job.plan.taps, outcome), *self._tell(outcome, parcel)]
             if parcel.dead:
                 out += [(n, parcel.dead) for n, t in self._taps() if t.takes("dead_letters")]
             self._job.handled(outcome, parcel)
@@ -292,7 +299,8 @@ class _ShardLogic(StatefulBatchLogic[Parcel, tuple[int, Item], Any]):
         self._due = None
         outcome = self._shard.on_tick(self._job.clock.now())
         self._job.handled(outcome)
-        return self._address(outcome), StatefulBatchLogic.RETAIN
+        out = [*address(self._job.plan.taps, outcome), *self._tell(outcome)]
+        return out, StatefulBatchLogic.RETAIN
 
     def notify_at(self) -> datetime | None:
         if self._live and self._due is None:
@@ -305,7 +313,8 @@ class _ShardLogic(StatefulBatchLogic[Parcel, tuple[int, Item], Any]):
             return [], StatefulBatchLogic.RETAIN
         outcome = self._shard.on_end()
         self._job.handled(outcome)
-        return self._address(outcome), StatefulBatchLogic.RETAIN
+        out = [*address(self._job.plan.taps, outcome), *self._tell(outcome)]
+        return out, StatefulBatchLogic.RETAIN
 
     @_told
     def snapshot(self) -> Any:
@@ -314,19 +323,57 @@ class _ShardLogic(StatefulBatchLogic[Parcel, tuple[int, Item], Any]):
     def _taps(self) -> Iterable[tuple[int, Tap]]:
         return enumerate(self._job.plan.taps)
 
-    def _address(self, outcome: Outcome) -> list[tuple[int, Item]]:
-        out: list[tuple[int, Item]] = []
-        for number, tap in self._taps():
-            of = tap.sink.of
-            if tap.takes("rejected"):
-                out += [(number, batch) for batch in outcome.rejected]
-            if of == "rows":
-                out += [(number, batch) for at, batch in outcome.tapped if at is tap]
-            elif of in ("alerts", "events"):
-                events = [e for e in outcome.events if of == "events" or e.kind == "alert"]
-                if events:
-                    out.append((number, events))
-        return out
+    def _tell(self, outcome: Outcome, parcel: Parcel | None = None) -> list[tuple[int, Any]]:
+        if not self._job.plan.fleet:
+            return []
+        if parcel is None:
+            return [(TO_FLEET, Word(outcome.events))] if outcome.events else []
+        how = (parcel.partition, parcel.newest, parcel.live, parcel.stop)
+        return [(TO_FLEET, Word(outcome.events, *how))]
+
+
+class _FleetLogic(StatefulBatchLogic[tuple[str, Word], tuple[int, Item], Any]):
+    """The fleet steps, at one worker."""
+
+    def __init__(self, job: Job, saved: Any) -> None:
+        self._job = job
+        shards = map(str, range(job.plan.shards))
+        self._fleet = Fleet(job.plan, shards, unpack(saved) if saved else None)
+        self._live = self._stopped = False
+        self._due: datetime | None = None
+
+    @_told
+    def on_batch(self, batch: list[tuple[str, Word]]) -> tuple[list[tuple[int, Item]], bool]:
+        events: list[Event] = []
+        for shard, word in batch:
+            self._live |= word.live
+            self._stopped |= word.stop
+            events += self._fleet.hear(word.partition, shard, word.newest, word.events)
+        return self._out(events)
+
+    @_told
+    def on_notify(self) -> tuple[list[tuple[int, Item]], bool]:
+        self._due = None
+        return self._out(self._fleet.tick(self._job.clock.now()))
+
+    def notify_at(self) -> datetime | None:
+        if self._live and self._due is None:
+            self._due = datetime.fromtimestamp(self._job.clock.now() / 1e9 + TICK, UTC)
+        return self._due
+
+    @_told
+    def on_eof(self) -> tuple[list[tuple[int, Item]], bool]:
+        return self._out([] if self._stopped else self._fleet.on_end())
+
+    @_told
+    def snapshot(self) -> Any:
+        return pack(self._fleet.snapshot()) if self._job.state else None
+
+    def _out(self, events: list[Event]) -> tuple[list[tuple[int, Item]], bool]:
+        outcome = Outcome(events=events)
+        if events:
+            self._job.handled(outcome)
+        return address(self._job.plan.taps, outcome), StatefulBatchLogic.RETAIN
 
 
 class _Sink(FixedPartitionedSink[Item, Any]):

@@ -123,6 +123,9 @@ def _outlets(ready: Plan, state: Path | None) -> Iterator[Finding]:
         yield Finding("warning", ready.name, "no sink: what the flow finds goes nowhere")
     elif any(isinstance(s, Alert) for s in ready.stages) and not taken & {"alerts", "events"}:
         yield Finding("warning", ready.name, 'no sink takes the alerts; add one with of="alerts"')
+    elif ready.fleet and "events" not in taken:
+        what = "no sink takes what a fleet step raises"
+        yield Finding("warning", ready.fleet[0].step, f'{what}; add one with of="events"')
     for outlet in ("rejected", "dead_letters"):
         if outlet not in taken and state is None:
             what = outlet.replace("_", " ")

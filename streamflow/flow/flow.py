@@ -12,6 +12,7 @@ from streamflow.core.batch import Batch
 from streamflow.core.connect import Sink, Source
 from streamflow.core.duration import duration
 from streamflow.core.event import Event
+from streamflow.core.fleet import FleetStep
 from streamflow.core.schema import Schema, Sensor
 from streamflow.core.stage import Stage
 from streamflow.engine.local import Progress, replay
@@ -115,7 +116,7 @@ class Flow:
         TimeParser(self.schema)
 
     def __or__(self, part: Part) -> Flow:
-        if not isinstance(part, (Source, Stage, Sink)):
+        if not isinstance(part, (Source, Stage, FleetStep, Sink)):
             kind = part.__name__ if hasattr(part, "__name__") else repr(part)
             raise FlowError(
                 f"flow {self.name!r}: {kind} is no stage; make one of a function with @stage(), "

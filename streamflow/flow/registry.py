@@ -1,4 +1,4 @@
-"""Registry: stages, formats and connectors by name, from entry points."""
+"""Registry: stages, fleet steps, formats and connectors by name, from entry points."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from streamflow.core.connect import Source
 from streamflow.errors import FlowError, suggest
 
-KINDS = ("stages", "connectors", "formats")
+KINDS = ("stages", "fleet_steps", "connectors", "formats")
 
 
 @cache
 def names(kind: str) -> dict[str, EntryPoint]:
-    """All components of a kind: "stages", "connectors" or "formats"."""
+    """All components of a kind, one of `KINDS`."""
     found = entry_points(group=f"streamflow.{kind}")
     return {point.name: point for point in sorted(found, key=lambda point: point.name)}
 

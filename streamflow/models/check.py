@@ -71,6 +71,17 @@ def check_drift_detector(step: str, detector: Any) -> None:
         )
 
 
+def check_explained(step: str, estimator: Any) -> None:
+    """Raise FlowError for a detector that changes when it scores: it cannot be asked what if."""
+    name = type(final(estimator)).__name__
+    if name == "PredictiveAnomalyDetection":
+        raise FlowError(
+            f"step {step!r}: explain=True asks {name} for scores of readings that were not there, "
+            f"and it changes with each score; leave explain out, Alert(explain=True) explains by "
+            f"deviations"
+        )
+
+
 def check_imputer(step: str, imputer: Any, sensors: Sequence[str]) -> None:
     """Raise FlowError unless this is a River imputer for these sensors."""
     _check_object(step, imputer)

@@ -60,6 +60,11 @@ class Detect(Stage):
         step: devices see each other.
     evidence
         How many readings of its own a device must have scored to be trusted.
+    explain
+        Add, for each sensor, the column `score_without_SENSOR`: the score this very reading would
+        have had with that sensor as expected, at the running mean of its good values. It is there
+        for readings that have a value 3 deviations off, and missing for all others. Scores do not
+        change; an `Alert(explain=True)` behind it makes use of it.
 
     Raises
     ------
@@ -85,6 +90,7 @@ class Detect(Stage):
     start: Any = field(default=None, compare=False)
     cold_start: str | None = None
     evidence: int = 500
+    explain: bool = False
     recipe: str = field(default="", init=False, repr=False)
     _seeding: str = field(default="", init=False, repr=False, compare=False)
     _learn: Condition | None = field(default=None, init=False, repr=False, compare=False)
@@ -96,14 +102,29 @@ class Detect(Stage):
 
     @property
     def adds(self) -> Sequence[str]:
-        """`score`, or `NAME_score` for a named step; and `learning` where `cold_start` is given."""
-        added = ("score", "learning") if self.cold_start else ("score",)
-        return tuple(f"{self.name}_{column}" if self.name else column for column in added)
+        """`score`; `learning` with `cold_start`; `score_without_SENSOR` with `explain`.
+
+        Of a named step all begin with NAME_.
+        """
+        learning = (self._column("learning"),) if self.cold_start else ()
+        return (self._column("score"), *learning, *self._without)
 
     @property
     def fleet(self) -> bool:
         """Whether devices take over models from each other."""
         return self.cold_start is not None
+
+    @property
+    def _explained(self) -> Sequence[str]:
+        return (*self.sensors, *([self.target] if self.target else []))
+
+    @property
+    def _without(self) -> Sequence[str]:
+        score = self._column("score")
+        return tuple(f"{score}_without_{s}" for s in self._explained) if self.explain else ()
+
+    def _column(self, name: str) -> str:
+        return f"{self.name}_{name}" if self.name else name
 
     @property
     def uses(self) -> Sequence[str]:
@@ -151,6 +172,10 @@ class Detect(Stage):
             fields["gated"] = Field(np.int32)
         if self.cold_start:
             fields |= cohort.FIELDS
+        if self.explain:
+            from streamflow.stages.usual import fields as usual_fields
+
+            fields |= usual_fields(self._explained)
         return Memory(fields, codec=None if self.model else RiverCodec())
 
     @property
@@ -169,7 +194,13 @@ class Detect(Stage):
 
     def bind(self, schema: Schema) -> Self:
         """Check the estimator and the conditions; choose the sensors and, if need be, a seed."""
-        from streamflow.models.check import check_detector, check_imputed, check_start, seeded
+        from streamflow.models.check import (
+            check_detector,
+            check_explained,
+            check_imputed,
+            check_start,
+            seeded,
+        )
         from streamflow.models.shape import selected
 
         check_detector(self.step, self.estimator, self.target)
@@ -182,6 +213,8 @@ class Detect(Stage):
             schema.require(self.step, "Select", sorted(chosen))
             sensors = [name for name in sensors if name in chosen]
         check_imputed(self.step, self.estimator, sensors)
+        if self.explain:
+            check_explained(self.step, self.estimator)
         estimator, seeding = seeded(self.estimator, schema.flow, self.step)
         check_start(self.step, estimator, self.start)
         self._check_cold_start(schema)
@@ -244,15 +277,15 @@ class Detect(Stage):
     def on_batch(self, batch: Batch, state: State) -> Batch:
         """Score, then learn, reading by reading in effect."""
         if self.cold_start is None:
-            return self._score(batch, state)
+            return self._explain(batch, state)
         done = []
         for piece, row in cohort.joins(batch, state, self.cold_start, self.evidence):
             if row is not None:
                 self._take_over(state, row)
-            scored = self._score(piece, state)
+            scored = self._explain(piece, state)
             has_score = ~np.isnan(scored[self.adds[0]])
             learning = cohort.count_own(piece, state, has_score, self.evidence)
-            done.append(scored.with_columns({self.adds[1]: learning}))
+            done.append(scored.with_columns({self._column("learning"): learning}))
         return Batch.concat(done)
 
     def _take_over(self, state: State, row: int) -> None:
@@ -267,15 +300,29 @@ class Detect(Stage):
             state[name][row] = state[name][lender]
         self.model.on_devices(state, [row])
 
-    def _score(self, batch: Batch, state: State) -> Batch:
+    def _explain(self, batch: Batch, state: State) -> Batch:
+        """Add the score and, if wanted, what it would have been without each sensor."""
+        if not self.explain:
+            return self._scored(batch, state, None)
+        from streamflow.stages.what_if import WhatIf
+
+        what_if = WhatIf.about(batch, self._explained, state)
+        out = self._scored(what_if.batch, state, what_if.shadow)
+        real, without = what_if.columns(out[self.adds[0]], self._without)
+        return (out if real.all() else out.take(real)).with_columns(without)
+
+    def _scored(self, batch: Batch, state: State, shadow: Mask | None) -> Batch:
+        """Add the score; what is a shadow is not learned."""
         from streamflow.models.record import score_and_learn
 
         may = np.full(len(batch), self.learn is not False)
+        if shadow is not None:
+            may &= ~shadow
         if self._learn:
             may &= self._learn.mask(batch)
         if self._pauses:
             may &= batch[COLUMN] != 1
-        decides = self._decides(batch, state)
+        decides = self._decides(batch, state, shadow)
         if self.model:
             scores = self.model.run(batch, state, may, decides)
             return batch.with_columns({self.adds[0]: scores})
@@ -284,7 +331,7 @@ class Detect(Stage):
         )
         return faults.reject(batch.with_columns({self.adds[0]: scores}))
 
-    def _decides(self, batch: Batch, state: State) -> Decides | None:
+    def _decides(self, batch: Batch, state: State, shadow: Mask | None) -> Decides | None:
         """What of learning depends on a reading's own score."""
         learn, gate = self._learn, self._gate
         if gate is None and (learn is None or not learn.limits):
@@ -297,6 +344,10 @@ class Detect(Stage):
             counts &= batch[COLUMN] != 1
 
         def decides(at: Rows, scores: Values) -> Mask:
+            if shadow is not None and shadow[at].any():
+                out = ~shadow[at]
+                out[out] = decides(at[out], scores[out])
+                return out
             allowed = learn.holds(scores) if learn else np.ones(len(at), bool)
             if gate is None or alarming is None or counts is None or self.gate is None:
                 return allowed

@@ -58,6 +58,13 @@ def inverse(r: Any, memory: Any) -> dict[str, float]:
     return {"inverse": 1 / (int(r["t"]) % 3), "p": memory.calls}
 
 
+@stage(adds=["maintenance", "score", "learning"], seen=0)
+def marks(r: Any, memory: Any) -> dict[str, float]:
+    memory.seen += 1
+    young = float(memory.seen < 4)
+    return {"maintenance": float(r["p"] == 1), "score": 1 + abs(r["t"]), "learning": young}
+
+
 def negative(r: Any) -> dict[str, float]:
     return {"t": -r["t"]}
 
@@ -142,6 +149,8 @@ SCENARIOS: dict[str, list[Flow]] = {
         on(Detect(ValueNovelty(warm_up=3))),
         on(Detect(trees(), cold_start="site", evidence=2)),
         on(Detect(ValueNovelty(warm_up=3), cold_start="site", evidence=3, name="young")),
+        on(Detect(preprocessing.MinMaxScaler() | trees(), explain=True)),
+        on(Detect(ValueNovelty(warm_up=3), explain=True, gate=Gate("score > 0.5", 2, 3))),
     ],
     "monitor_drift": [
         on(MonitorDrift("t", EAGER)),
@@ -153,6 +162,14 @@ SCENARIOS: dict[str, list[Flow]] = {
         on(Alert("t > 30", until="t < 10", after="10s", hold="30s")),
         on(Alert('site == "north" and not missing(p)', hold="1m")),
         on(Alert("abs(p) > 50 or out_of_range(t)", after="1s"), Alert("t > 0", name="warm")),
+        on(Alert("t > 10", quiet="2m", update="1s", severe="t > 60", silent="20s")),
+        on(Alert("t < 30", after="1s", new_normal="10s", silent=None)),
+        on(marks, Alert("score > 20", hold="10s")),
+        on(Alert(budget="900 per device per hour", of="t")),
+        on(marks, Alert(budget="36000 per device per hour", silent="10s", quiet="2s")),
+        on(Alert("t > 30", explain=True)),
+        on(Detect(trees(), explain=True), Alert("score > 0.3", explain=True)),
+        on(marks, Alert(budget="1800 per device per hour", until="score < 3", new_normal="10s")),
     ],
     "deduplicate": [
         on(Deduplicate()),

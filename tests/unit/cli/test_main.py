@@ -389,13 +389,14 @@ def test_components_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().out
     assert [line for line in told.splitlines() if line[0] != " "] == [
         "stages",
+        "fleet_steps",
         "connectors",
         "formats",
     ]
     assert main(["describe", "alert"]) == 0
     told = capsys.readouterr().out
     assert told.startswith("alert (stage)\n\nOpen an episode when")
-    assert "  hold: str = '0s'\n      How long `until` must hold" in told
+    assert "  hold: str | None = None\n      How long `until` must hold" in told
     assert '  >>> flow = Flow("doc"' in told
 
 

@@ -127,7 +127,7 @@ def test_what_is_held_of_others_stays_with_its_words_and_columns() -> None:
 def test_size_counts_what_is_there() -> None:
     tree = fed([rows(("a", 20.5), ("b", 35.0))]).snapshot()
     fields = tree["steps"]["alert"]["columns"]
-    assert size(fields) == 2 * (1 + 5 * 8)
+    assert size(fields) == 2 * (2 + 14 * 8)
     assert size([None, "abc", b"de", 7]) == 13
 
 

@@ -1,0 +1,1 @@
+"""Whether alert budgets are kept: on noise, on quiet real series; and what they cost."""
