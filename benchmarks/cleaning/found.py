@@ -17,6 +17,9 @@ Where = Mapping[str, Mask]
 Find = Callable[[Result, Batch], Where]
 Due = Callable[[Batch, Truth, str], Where]
 
+AHEAD = 300 * 10**9
+"""What `GuardClock` takes for right: an offset of 5 minutes."""
+
 
 @dataclass(frozen=True)
 class Count:
@@ -28,6 +31,11 @@ class Count:
 
     def __add__(self, other: Count) -> Count:
         return Count(self.right + other.right, self.wrong + other.wrong, self.missed + other.missed)
+
+    @property
+    def due(self) -> int:
+        """How many there were to find."""
+        return self.right + self.missed
 
     @property
     def precision(self) -> float:
@@ -68,10 +76,11 @@ def rejected(result: Result, batch: Batch) -> Where:
 
 
 def retimed(result: Result, batch: Batch) -> Where:
-    """Readings that were set aside, or given another time."""
+    """Readings that were set aside, or given another time: a right one, or for a right one."""
     out = rejected(result, batch)[""]
-    at = numbers(result.rows)
-    out[at] |= result.rows.time != batch.time[at]
+    at, rows = numbers(result.rows), result.rows
+    was, now = (np.abs(time - rows.arrived) <= AHEAD for time in (batch.time[at], rows.time))
+    out[at] |= (rows.time != batch.time[at]) & (was | now)
     return {"": out}
 
 
