@@ -121,6 +121,7 @@ CLAIMS: Sequence[Claim] = (
         lambda stage, s: stage(wait=longest(s)),
         flagged(Quality.SPIKE),
         values,
+        floors=(0.95, 0.65),
     ),
     Claim(
         Flatline,
@@ -128,6 +129,7 @@ CLAIMS: Sequence[Claim] = (
         lambda stage, _: stage(after=STUCK, pinned=None, coarse=None),
         flagged(Quality.STUCK),
         behind(STUCK),
+        floors=(0.95, 0.78),
     ),
     Claim(
         Saturation,
@@ -135,6 +137,7 @@ CLAIMS: Sequence[Claim] = (
         lambda stage, _: stage(after=None, pinned=PINNED, coarse=None),
         flagged(Quality.SATURATED),
         behind(PINNED, equal=True),
+        floors=(0.95, 0.1),
     ),
     Claim(
         Quantisation,
@@ -142,6 +145,7 @@ CLAIMS: Sequence[Claim] = (
         lambda stage, _: stage(after=None, pinned=None),
         flagged(Quality.COARSE),
         behind(COARSE, changes=True),
+        floors=(0.95, 0.65),
     ),
     Claim(ClockAhead, "guard_clock", lambda stage, _: stage(), retimed, off),
     Claim(ClockSkew, "guard_clock", lambda stage, _: stage(), retimed, off),
@@ -151,7 +155,7 @@ CLAIMS: Sequence[Claim] = (
     Claim(Duplicates, "deduplicate", lambda stage, _: stage()),
     Claim(LateDelivery, "reorder", lambda stage, s: stage(lateness=longest(s)), overtaking),
     Claim(Gaps, "silent", lambda stage, _: stage(), lost=True),
-    Claim(Silence, "silent", lambda stage, _: stage(), lost=True),
+    Claim(Silence, "silent", lambda stage, _: stage(), lost=True, floors=(0.9, 0.95)),
 )
 
 
