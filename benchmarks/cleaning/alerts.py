@@ -46,7 +46,7 @@ def faults(signals: Signals) -> Sequence[Fault]:
     return (*sensors, *clocks, Duplicates(), LateDelivery())
 
 
-def cleaning(signals: Signals) -> Flow:
+def cleaning(signals: Signals, *, despike: bool) -> Flow:
     """The stages that exist here, in their order, before the detector."""
     wait = longest(signals)
     options: Mapping[str, Mapping[str, Any]] = {
@@ -60,7 +60,7 @@ def cleaning(signals: Signals) -> Flow:
     }
     flow = Flow("cleaned", sensors=signals.sensors, tags=["n"])
     for name, given in options.items():
-        if name in names("stages"):
+        if name in names("stages") and (despike or name != "despike"):
             flow |= load("stages", name)(**given)
     return flow
 
@@ -78,17 +78,15 @@ def verdict(flow: Flow, batch: Batch, signals: Signals) -> Verdict:
 
 
 def compare(signals: Signals, seeds: int) -> dict[str, list[Verdict]]:
-    """clean and corrupted, by the plain flow and by the one that cleans."""
-    plain = Flow("plain", sensors=signals.sensors, tags=["n"])
-    cleaned = cleaning(signals)
-    out = {
-        "plain, clean": [verdict(plain, signals.batch, signals)],
-        "cleaned, clean": [verdict(cleaned, signals.batch, signals)],
-        "plain, corrupted": [],
-        "cleaned, corrupted": [],
+    """clean and corrupted, by a flow that does not clean, one that does, and one with `Despike`."""
+    flows = {
+        "plain": Flow("plain", sensors=signals.sensors, tags=["n"]),
+        "cleaned": cleaning(signals, despike=False),
+        "cleaned, despike": cleaning(signals, despike=True),
     }
+    out = {f"{how}, clean": [verdict(flow, signals.batch, signals)] for how, flow in flows.items()}
     for seed in range(seeds):
         batch, _ = inject(signals.batch, faults(signals), seed)
-        out["plain, corrupted"].append(verdict(plain, batch, signals))
-        out["cleaned, corrupted"].append(verdict(cleaned, batch, signals))
+        for how, flow in flows.items():
+            out.setdefault(f"{how}, corrupted", []).append(verdict(flow, batch, signals))
     return out

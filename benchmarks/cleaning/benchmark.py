@@ -63,7 +63,7 @@ def _claim(claim: Claim, severity: Severity, signals: Signals, seeds: int) -> It
 
 def _alerts(signals: Signals, seeds: int) -> Iterator[Case]:
     verdicts = compare(signals, seeds)
-    for how in ("cleaned", "plain"):
+    for how in ("cleaned", "cleaned, despike", "plain"):
         clean = verdicts[f"{how}, clean"] * seeds
         for side in ("precision", "recall"):
             ours, baseline = _side(verdicts[f"{how}, corrupted"], side), _side(clean, side)

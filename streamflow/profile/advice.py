@@ -30,13 +30,17 @@ def here(stage: str, argument: str = "") -> bool:
 
 @dataclass(frozen=True)
 class Advice:
-    """One stage: its entry point, the class, its arguments as code, and why."""
+    """One stage: its entry point, the class, its arguments as code, and why.
+
+    One that is only `offered` is written as a comment.
+    """
 
     stage: str
     cls: str
     arguments: str
     reason: str
     imports: tuple[str, ...] = ()
+    offered: bool = False
 
     @property
     def code(self) -> str:
@@ -174,8 +178,10 @@ def _values(seen: Seen) -> Iterator[Advice]:
     if count >= FEW:
         wait = at_least(3 * max(one.every for one in seen.devices))
         some = f", sensors={_list(spiky)}" if len(spiky) < _width(seen) else ""
-        why = f"about {count:,} values jump away from both their neighbours"
-        yield Advice("despike", "Despike", f'wait="{wait}"{some}', why)
+        # It would take a short incident away from the detector: benchmarks/cleaning.
+        why = f"about {count:,} values jump away from both their neighbours; if that is never what "
+        why += "you look for, take them out"
+        yield Advice("despike", "Despike", f'wait="{wait}"{some}', why, offered=True)
     every = _grid(seen)
     if every:
         why = "its sensors report at different rates"

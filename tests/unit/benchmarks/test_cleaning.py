@@ -110,8 +110,9 @@ def test_cleaning_that_costs_more_than_five_points_is_below_its_floor(
 ) -> None:
     def told(precision: float) -> bool:
         verdicts = {"clean": [Verdict(0.6, 0.8, 9)], "corrupted": [Verdict(precision, 0.8, 9)]}
-        both = {f"{how}, {what}": v for how in ("plain", "cleaned") for what, v in verdicts.items()}
-        monkeypatch.setattr(benchmark, "compare", lambda *_: both)
+        hows = ("plain", "cleaned", "cleaned, despike")
+        all_ = {f"{how}, {what}": v for how in hows for what, v in verdicts.items()}
+        monkeypatch.setattr(benchmark, "compare", lambda *_: all_)
         monkeypatch.setattr(benchmark, "load", lambda _: [SIGNALS])
         monkeypatch.setattr(benchmark, "CLAIMS", ())
         return benchmark.run("small", 1).ok
