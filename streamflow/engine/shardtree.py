@@ -60,6 +60,7 @@ def without(tree: Tree, devices: Collection[str]) -> Tree:
     """
     left = pick(tree, [i for i, name in enumerate(tree["devices"]) if name not in devices])
     balance = Balance.from_tree(tree["balance"])
+    balance.forget(devices)
     for step in tree["steps"]:
         gone = held_count(tree, step) - held_count(left, step)
         if gone:

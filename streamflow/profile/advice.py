@@ -15,6 +15,8 @@ from streamflow.profile.nice import above, at_least, below, quoted
 
 WIDER = 3
 """Limits lie so many spreads outside what was seen."""
+FEW = 5
+"""Fewer spikes are no reason for a stage."""
 LATENESS = 0.99
 """The share of late readings that the lateness covers."""
 
@@ -28,13 +30,17 @@ def here(stage: str, argument: str = "") -> bool:
 
 @dataclass(frozen=True)
 class Advice:
-    """One stage: its entry point, the class, its arguments as code, and why."""
+    """One stage: its entry point, the class, its arguments as code, and why.
+
+    One that is only `offered` is written as a comment.
+    """
 
     stage: str
     cls: str
     arguments: str
     reason: str
     imports: tuple[str, ...] = ()
+    offered: bool = False
 
     @property
     def code(self) -> str:
@@ -124,9 +130,7 @@ def _delivery(seen: Seen) -> Iterator[Advice]:
         yield Advice("guard_clock", "GuardClock", "", why)
     copies = sum(one.copies for one in seen.devices)
     if copies:
-        within = at_least(max(20 * seen.every, 600 * 10**9))
-        why = f"{copies:,} readings came twice"
-        yield Advice("deduplicate", "Deduplicate", f'within="{within}"', why)
+        yield Advice("deduplicate", "Deduplicate", "", f"{copies:,} readings came twice")
     late = sum(one.late for one in seen.devices)
     if late:
         lateness = at_least(_lateness(seen))
@@ -170,12 +174,14 @@ def _values(seen: Seen) -> Iterator[Advice]:
         why = f"equal values for far longer than usual on {many:,} devices"
         yield Advice("stuck", "Stuck", f'after="{after}", sensors={_list(stuck)}', why)
     spiky = seen.sensors("spikes")
-    if spiky:
-        count = sum(one.sensors[name].spikes for one in seen.devices for name in spiky)
-        some = f"sensors={_list(spiky)}" if len(spiky) < _width(seen) else ""
-        some = some if seen.has("despike", "sensors") else ""
-        why = f"about {count:,} values jump away from both their neighbours"
-        yield Advice("despike", "Despike", some, why)
+    count = sum(one.sensors[name].spikes for one in seen.devices for name in spiky)
+    if count >= FEW:
+        wait = at_least(3 * max(one.every for one in seen.devices))
+        some = f", sensors={_list(spiky)}" if len(spiky) < _width(seen) else ""
+        # It would take a short incident away from the detector: benchmarks/cleaning.
+        why = f"about {count:,} values jump away from both their neighbours; if that is never what "
+        why += "you look for, take them out"
+        yield Advice("despike", "Despike", f'wait="{wait}"{some}', why, offered=True)
     every = _grid(seen)
     if every:
         why = "its sensors report at different rates"

@@ -17,7 +17,11 @@ _WIDTH = 96
 def starter(profile: Profile) -> str:
     """The text of the flow file: what was seen stands beside what follows from it."""
     roles, advice = profile.roles, profile.advice
-    names = {"Flow", *(one.cls for one in advice), *(n for one in advice for n in one.imports)}
+    names = {
+        "Flow",
+        *(one.cls for one in advice if not one.offered),
+        *(n for one in advice for n in one.imports),
+    }
     if any(limits(profile.devices, name) for name in roles.sensors):
         names.add("Sensor")
     lines = [
@@ -41,7 +45,7 @@ def starter(profile: Profile) -> str:
         lines += [f"for source in load_flow({quoted(profile.place)}).plan().sources:"]
         lines += ["    flow |= source", "flow = (", "    flow"]
     for one in advice:
-        lines += [*_comment(one.reason, 4), f"    | {one.code}"]
+        lines += [*_comment(one.reason, 4), f"    {'# ' if one.offered else ''}| {one.code}"]
     return "\n".join([*lines, '    | files.console(of="alerts")', ")"]) + "\n"
 
 

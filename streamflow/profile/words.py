@@ -49,7 +49,8 @@ def lines(profile: Profile) -> Iterator[str]:
     yield "recommended, in this order"
     for advice in profile.advice:
         reason = advice.reason.partition("\n")[0]
-        yield f"  {advice.code:<40} {reason}"
+        code = f"({advice.code})" if advice.offered else advice.code
+        yield f"  {code:<40} {reason}"
 
 
 def _whole(profile: Profile) -> Iterator[str]:

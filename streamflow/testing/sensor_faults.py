@@ -131,19 +131,16 @@ class Flatline(SensorFault):
 
 @dataclass(frozen=True)
 class Saturation(SensorFault):
-    """From some point on the sensor shows nothing above a level that 5, 15 or 40 % lie above."""
+    """The sensor shows nothing above a level, always; 5, 15 or 40 % of the values lie above it."""
 
     levels: ClassVar[Mapping[Severity, float]] = {"mild": 0.05, "middle": 0.15, "severe": 0.4}
 
     def change(self, values: Values, rng: np.random.Generator) -> Changed:
         """What is higher than the ceiling is shown as the ceiling."""
-        rows = onwards(len(values), 1, rng)
-        known = values[rows][np.isfinite(values[rows])]
-        if not len(known):
-            return values, np.zeros(len(values), bool)
+        known = np.sort(values[np.isfinite(values)])
         # A value that was measured, so that a coarse sensor's ceiling is one of its steps.
-        top = np.sort(known)[int((1 - self.level) * (len(known) - 1))]
-        where = _at(values, rows) & (values > top)
+        top = known[int((1 - self.level) * (len(known) - 1))]
+        where = np.isfinite(values) & (values > top)
         return np.where(where, top, values), where
 
 

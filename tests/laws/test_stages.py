@@ -193,13 +193,14 @@ SCENARIOS: dict[str, list[Flow]] = {
     "resample": [
         on(Resample(every="10s")),
         on(Resample(every="1s", how="last", gap="3s")),
+        on(Resample(every="1m", gap="0s")),
         on(Resample(every="10s", how={"p": "last"}, gap="1m", fill="linear")),
         on(Reorder(lateness="5s"), Resample(every="7s", gap="0s"), rise),
         replace(on(Resample(every="10s"), Impute(hold="1m")), ttl="30m"),
     ],
     "reorder": [
         on(Reorder(lateness="1s", idle="5s")),
-        on(Reorder(lateness="1h")),
+        on(Reorder(lateness="1h", idle="1h")),
         on(Reorder(), Reorder(lateness="2h", name="again"), Alert("t > 30")),
         replace(on(Reorder(lateness="10s", idle="30s"), Impute(hold="1m")), ttl="30m"),
     ],

@@ -85,16 +85,16 @@ def test_each_fault_brings_the_stage_that_is_meant_for_it() -> None:
         late_most=12 * SECOND,
         gaps=1,
         longest=[(START, 900 * SECOND)],
-        sensors={"t": stuck, "p": sensor(spikes=4, missing=7), "q": sensor()},
+        sensors={"t": stuck, "p": sensor(spikes=5, missing=7), "q": sensor()},
     )
     assert codes(one, late=tuple(bins)) == [
         "GuardClock()",
-        'Deduplicate(within="10m")',
+        "Deduplicate()",
         'Reorder(lateness="20s")',
         "Silent()",
         "Validate()",
         'Stuck(after="1m", sensors=["t"])',
-        'Despike(sensors=["p"])',
+        'Despike(wait="30s", sensors=["p"])',
         'Impute(hold="2m")',
         *USUAL[2:],
     ]

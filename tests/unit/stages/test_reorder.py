@@ -11,6 +11,7 @@ from streamflow import Batch, Flow, Reorder
 from streamflow.engine.result import Result
 from streamflow.engine.shard import Outcome, Shard
 from streamflow.errors import FlowError
+from streamflow.testing import check_laws
 
 SECOND = 10**9
 FLOW = Flow("test", sensors=["t"])
@@ -117,6 +118,11 @@ def test_without_a_tick_the_next_reading_finds_the_device_idle() -> None:
     )
     assert ticked.balance.tree() == alone.balance.tree()
     assert rows_of(gave[1]) == rows_of(gave_alone[0]) == [("a", 10)]
+
+
+def test_ticks_change_nothing_for_what_comes_after_an_idle_time() -> None:
+    """As in tests/laws, with so many streams that some come back late after an idle time."""
+    check_laws(FLOW | Reorder(lateness="1h", idle="1h"), examples=40)
 
 
 def test_history_flushes_a_device_over_a_gap_as_a_live_run_does() -> None:

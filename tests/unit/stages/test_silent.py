@@ -138,6 +138,13 @@ def test_behind_a_reorder_the_deadline_stays_the_same() -> None:
     assert [(e.device, e.time / SECOND) for e in outcome.events] == [("a", 31), ("b", 32)]
 
 
+def test_at_the_end_others_that_still_have_readings_held_hide_no_silence() -> None:
+    flow = FLOW | Reorder(lateness="1h") | Silent(after="30s")
+    rows = [{"device": "a", "time": 0, "t": 1.0}, {"device": "b", "time": 20, "t": 1.0}]
+    rows.append({"device": "b", "time": 40, "t": 1.0})
+    assert [(e.device, e.time / SECOND) for e in flow.replay(rows).events] == [("a", 30)]
+
+
 def test_rows_pass_as_they_are() -> None:
     given = batch(0, 1, 2)
     assert (FLOW | Silent()).replay(given).rows == given

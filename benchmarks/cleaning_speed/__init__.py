@@ -1,0 +1,1 @@
+"""Cleaning stages beside the per-reading loop one would write, and a copy of the columns."""
