@@ -50,9 +50,9 @@ class Form:
 _PATHS = {name: f"data.{name}" for name in SENSORS}
 FORMS: Mapping[str, Form] = {
     "JSON, ISO 8601": Form(Json(), orjson.dumps),
-    "JSON, epoch ms": Form(Json(), orjson.dumps, epoch=True),
+    "JSON, epoch ms": Form(Json(), orjson.dumps, epoch=True, floor=1.7),
     "MessagePack, ISO 8601": Form(MsgPack(), msgspec.msgpack.encode),
-    "MessagePack, epoch ms": Form(MsgPack(), msgspec.msgpack.encode, epoch=True, floor=1.7),
+    "MessagePack, epoch ms": Form(MsgPack(), msgspec.msgpack.encode, epoch=True, floor=1.5),
     "JSON, nested": Form(Json(paths=_PATHS), orjson.dumps, "nested", floor=None),
     f"JSON, {TOGETHER} readings": Form(Json(readings="sent"), orjson.dumps, "several", floor=None),
 }

@@ -132,10 +132,11 @@ class _MeteredJson:
 class _PayloadReader(Reader):
     def __init__(self, work: Workload, meter: Meter) -> None:
         self._work, self._meter, self._at = work, meter, 0
-        self._due = perf_counter()
+        self._due, self._ended = perf_counter(), False
 
     def poll(self, limit: int) -> Messages | None:
-        if perf_counter() < self._due:
+        if self._ended or perf_counter() < self._due:
+            self._ended = False
             return None
         if not self._meter.more():
             raise EndOfStream("all payloads have been handed out")
@@ -143,6 +144,8 @@ class _PayloadReader(Reader):
         at = self._at % len(self._work.messages)
         payloads = self._work.messages[at : at + min(limit, self._work.batch)]
         self._at += len(payloads)
+        # The intake asks on; what comes again must not share a batch with what comes first.
+        self._ended = self._at == len(self._work.messages)
         self._meter.taken(len(payloads))
         return Messages(payloads, range(self._at - len(payloads), self._at))
 
