@@ -59,6 +59,7 @@ class Held:
             self.devices[event.device] += 1
         if len(self.devices) > 10 * _DEVICES:
             kept = dict(self.devices.most_common(5 * _DEVICES))
+            kept.pop("", 0)  # the devices that are no longer told apart
             self.devices = Counter({**kept, "": self.devices.total() - sum(kept.values())})
         self.key = _hash([self.key, note.key])
 

@@ -21,7 +21,7 @@ _TOLD = ("status", "when", "since", "opened", "seconds", "readings", "explanatio
 def title(note: Note) -> str:
     """A message in one line."""
     if note.held:
-        return f"{note.held.count} more held back on {_devices(len(note.held.devices))}"
+        return f"{note.held.count} more, held back by the limit of {note.held.limit}"
     first, more = note.events[0], len(note.events) - 1
     return sentence(first) + (f"; and {more} more" if more else "")
 

@@ -210,6 +210,8 @@ class Email(Sink):
         except smtplib.SMTPNotSupportedError:
             lacks = "login" if self.tls == "tls" else "STARTTLS, or no login"
             raise ConnectorError(f"{said} offers no {lacks}") from None
+        except smtplib.SMTPServerDisconnected:
+            raise NotConnected(f"{said}: it hung up, or did not answer in time") from None
         except OSError as error:
             raise NotConnected(f"{said}: {why(error)}") from None
 
