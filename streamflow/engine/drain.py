@@ -129,10 +129,9 @@ class Drain(threading.Thread):
                 if items:
                     self._bring(self._writer, items, backlog)
                     continue
-                if not self._queue.items:
-                    self._tend(self._writer)
                 left = (self._due - self._clock.monotonic()) / 1e9 if self._queue.items else _IDLE
-                self._wake.wait(max(min(left, _IDLE), 0))
+                if not self._wake.wait(max(min(left, _IDLE), 0)) and not self._queue.items:
+                    self._tend(self._writer)
         finally:
             self.busy = frozenset()
             with suppress(ConnectorError):  # all that counts was asked of `snapshot`
