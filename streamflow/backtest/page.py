@@ -115,8 +115,8 @@ def _tables(one: Backtest, several: bool) -> list[Table]:
     devices = [
         [
             name,
-            found_of(figures.found, figures.labels),
-            found_of(figures.false, figures.alerts),
+            found_of(figures.found, figures.labels).replace(" ", "\u00a0"),
+            found_of(figures.false, figures.alerts).replace(" ", "\u00a0"),
             *(metric.shown(figures) for metric in METRICS if metric.name != "p99 latency"),
         ]
         for name, figures in one.devices.items()

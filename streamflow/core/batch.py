@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -152,7 +153,8 @@ class Batch:
         """Each device's readings, in order, by the names of the devices."""
         order, start, device = self.groups
         names = [self.devices[code] for code in device.tolist()]
-        return dict(sorted(zip(names, np.split(order, start[1:-1]), strict=True)))
+        spans = [order[a:b] for a, b in pairwise(start)]
+        return dict(sorted(zip(names, spans, strict=True)))
 
     def flags(self, sensor: str) -> Flags:
         """The quality flags of a sensor, uint16[n]."""

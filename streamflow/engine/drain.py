@@ -130,11 +130,18 @@ class Drain(threading.Thread):
                     self._bring(self._writer, items, backlog)
                     continue
                 left = (self._due - self._clock.monotonic()) / 1e9 if self._queue.items else _IDLE
-                self._wake.wait(max(min(left, _IDLE), 0))
+                if not self._wake.wait(max(min(left, _IDLE), 0)) and not self._queue.items:
+                    self._tend(self._writer)
         finally:
             self.busy = frozenset()
             with suppress(ConnectorError):  # all that counts was asked of `snapshot`
                 self._writer.close()
+
+    def _tend(self, writer: Writer) -> None:
+        """A sink that rests may hold something back by itself, which may now be due."""
+        position = self._ask(writer.snapshot)
+        if position != self._queue.position:
+            self._queue.done([], position)
 
     def _next(self) -> tuple[list[Item], bool]:
         """What to bring now, and whether it is of the backlog."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import inspect
 import re
+import shlex
 import sys
 import tomllib
 from collections.abc import Callable
@@ -24,8 +25,9 @@ from streamflow.flow.registry import KINDS
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "tests/README.md"]
 PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
-PROGRAMS = ["README.md", "CONTRIBUTING.md", "docs/concepts.md", "docs/kafka.md", "docs/kernels.md"]
-PROGRAMS += ["docs/formats.md"]
+PROGRAMS = ["README.md", "CONTRIBUTING.md"]
+_NAMED = ("backtest", "concepts", "field-faults", "formats", "kafka", "kernels", "notifications")
+PROGRAMS += [f"docs/{name}.md" for name in _NAMED]
 
 NESTED = ["state", "dead-letters"]
 """Commands with actions, which have options of their own."""
@@ -181,3 +183,24 @@ def test_the_readmes_figures_are_the_demos() -> None:
         f"It raises {overall.alerts} alerts, of which {overall.false} lie in no labelled incident.",
     ):
         assert sentence in said
+
+
+def test_the_figures_of_the_backtest_are_those_that_the_command_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(ROOT)
+    (command,) = [
+        line for line in commands("docs/backtest.md") if "--goal" in line and "01_" in line
+    ]
+    program, *words = shlex.split(command)
+    assert program == "streamflow"
+    page = tmp_path / "page.html"
+    assert main([str(page) if word == "backtest.html" else word for word in words]) == 0
+    assert page.exists()
+    printed = capsys.readouterr().out.splitlines()
+    shown = blocks("docs/backtest.md", "text")[0].splitlines()
+    timing = ("p99 latency of a batch", "readings a second")
+    assert len(shown) > 25
+    assert [line for line in shown if not line.startswith(timing)] == [
+        line for line in printed[: len(shown)] if not line.startswith(timing)
+    ]

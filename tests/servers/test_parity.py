@@ -79,7 +79,7 @@ def end(run: subprocess.Popen[str], folder: Path, count: int) -> tuple[Scores, A
         assert run.poll() in (None, 0), (folder / "log").read_text()
         return path.exists() and path.read_bytes().count(b"\n") >= count
 
-    wait(enough)
+    wait(enough, 120)
     run.send_signal(signal.SIGTERM)
     told = json.loads(run.communicate(timeout=60)[0])
     assert told["adds_up"]

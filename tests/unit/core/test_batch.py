@@ -247,3 +247,11 @@ def test_concat_heals_a_vocabulary_that_has_a_word_twice() -> None:
     doubled = Words(np.array([0, 1], np.int32), ["a", "a"])
     whole = Words.concat([doubled, Words.of(["a"])])
     assert len(set(whole.codes.tolist())) == 1
+
+
+def test_readings_are_found_by_the_names_of_their_devices() -> None:
+    rows = [{"device": name, "time": i, "t": 0.0} for i, name in enumerate("bab")]
+    batch = Batch.of(rows, sensors=["t"])
+    found = {name: at.tolist() for name, at in batch.by_device().items()}
+    assert list(found.items()) == [("a", [1]), ("b", [0, 2])]
+    assert batch.take(batch.device < 0).by_device() == {}
