@@ -49,8 +49,8 @@ def listen(  # type: ignore[no-untyped-def]
 
     Where a silence ends with reading i, `ended[i]` is when it was opened and `since[i]` when the
     device was last heard of; `began[i]` is True if no tick had opened it. State: the first arrival
-    and the last, when the next is overdue, when the silence that lasts was opened; sum of squares and sum of
-    the gaps, in s, and how many they are.
+    and the last, when the next is overdue, when the silence that lasts was opened; sum of squares
+    and sum of the gaps, in s, and how many they are.
     """
     for i in range(len(rows)):
         row, now = rows[i], arrived[i]
