@@ -22,10 +22,10 @@ class Pair:
 
 
 PAIRS = (
-    Pair(GuardClock(), loops.GuardClock, 1.0),
-    Pair(Deduplicate(), loops.Deduplicate, 1.0),
-    Pair(Reorder(lateness="5s"), loops.Reorder, 1.0),
-    Pair(Silent(after="5s"), loops.Silent, 1.0),
-    Pair(Resample(every="10s"), loops.Resample, 1.0),
+    Pair(GuardClock(), loops.GuardClock, 20.0),
+    Pair(Deduplicate(), loops.Deduplicate, 18.0),
+    Pair(Reorder(lateness="5s"), loops.Reorder, 8.0),
+    Pair(Silent(after="5s"), loops.Silent, 16.0),
+    Pair(Resample(every="10s"), loops.Resample, 6.0),
 )
 """The floors are for the full size."""

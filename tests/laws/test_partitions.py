@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamflow import Alert, Flow, Message, Position, Reorder, Source
+from streamflow import Alert, Flow, Message, Position, Reorder, Silent, Source
 from streamflow.testing import Collect
 
 PARTS = 3
@@ -74,3 +74,14 @@ def test_without_reorder_it_matters() -> None:
     (FLOW | Shared(rows, dealt) | kept).run()
     times = [row["time"] for row in kept.rows if row["device"] == "a"]
     assert times != sorted(times)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_partition_that_ends_first_makes_nobody_silent(workers: int) -> None:
+    """Its history may be newer than what others still have to tell."""
+    rows = [{"device": "b", "time": 1_767_300_000 + i, "t": 1.0} for i in range(3)]
+    rows += [{"device": "a", "time": 1_767_225_600 + i, "t": 1.0} for i in range(2000)]
+    dealt = [1 if row["device"] == "b" else 0 for row in rows]
+    flow = FLOW | Shared(rows, dealt) | Silent(after="30s")
+    (event,) = flow.replay(workers=workers).events
+    assert (event.device, event.time) == ("a", (1_767_225_600 + 1999 + 30) * 10**9)
