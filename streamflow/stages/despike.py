@@ -33,8 +33,8 @@ class Despike(Stage):
 
     So a reading that is far waits for the device's next `confirm` readings, and at most `wait`
     since its arrival; all others go on at once. Where nothing confirms it in time it is a spike,
-    unless it is near to the last of `confirm` spikes in a row. The first `window` values are not
-    judged.
+    unless it is near to the last of `confirm` spikes in a row. The first 2 * `window` values are
+    not judged.
 
     Parameters
     ----------
@@ -63,10 +63,10 @@ class Despike(Stage):
     --------
     >>> from streamflow import Flow
     >>> flow = Flow("doc", sensors=["t"]) | Despike(window=3)
-    >>> values = [20.0, 20.1, 20.2, 20.1, 95.0, 20.0, 30.0, 30.1]
+    >>> values = [20.0, 20.2, 19.9, 20.1, 20.0, 20.1, 95.0, 20.0, 30.0, 30.1]
     >>> rows = [{"device": "a", "time": i, "t": t} for i, t in enumerate(values)]
-    >>> flow.replay(rows).rows["t"].tolist()
-    [20.0, 20.1, 20.2, 20.1, nan, 20.0, 30.0, 30.1]
+    >>> flow.replay(rows).rows["t"].tolist()[5:]
+    [20.1, nan, 20.0, 30.0, 30.1]
     """
 
     window: int = 7

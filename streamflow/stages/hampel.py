@@ -73,12 +73,12 @@ def hampel(  # type: ignore[no-untyped-def]
             continue
         row, doubt = rows[i], False
         for j in range(d):
-            limit[j] = np.inf
+            limit[j], far[j] = np.inf, 0.0
             if not usable[j, i] or count[row, j, SEEN] < width:
                 continue
             x = values[j, i]
             most, far[j] = _most(recent[row, j], x)
-            if most <= sigmas * spread[row, j]:
+            if count[row, j, SEEN] < 2 * width or most <= sigmas * spread[row, j]:
                 continue  # so near to all of them is near to their median
             ordered[:] = recent[row, j]
             _sort(ordered)
