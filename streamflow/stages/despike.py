@@ -70,7 +70,7 @@ class Despike(Stage):
     """
 
     window: int = 7
-    sigmas: float = 6.0
+    sigmas: float = 5.0
     confirm: int = 1
     wait: str = "1h"
     sensors: Sequence[str] = ()
