@@ -34,7 +34,8 @@ class Despike(Stage):
     So a reading that is far waits for the device's next `confirm` readings, and at most `wait`
     since its arrival; all others go on at once. Where nothing confirms it in time it is a spike,
     unless it is near to the last of `confirm` spikes in a row. The first 2 * `window` values are
-    not judged.
+    not judged, nor are those of a sensor that has never moved; what differs by no more than three
+    usual changes from one value to the next is not far.
 
     Parameters
     ----------
@@ -99,13 +100,14 @@ class Despike(Stage):
 
     @cached_property
     def memory(self) -> Memory:
-        """Each sensor's last good values, their spread, its last spike, and counts."""
+        """Each sensor's last good values, their spread, its last spike, its step."""
         d = len(self.sensors)
         return Memory(
             {
                 "recent": Field(np.float64, 0, (d, self.window)),
                 "spread": Field(np.float64, 0, (d,)),
                 "away": Field(np.float64, 0, (d,)),
+                "step": Field(np.float64, 0, (d,)),
                 "count": Field(np.int64, 0, (d, 2)),
             },
             holds=True,

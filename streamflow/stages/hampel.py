@@ -13,6 +13,10 @@ MAD = 1.4826
 """Standard deviations in a median absolute deviation of normal values."""
 DEVIATIONS = 1.2533
 """Standard deviations in a mean absolute deviation of normal values."""
+STEPS = 3
+"""So many usual changes from one value to the next are never far."""
+MOVES = 1 / 50
+"""The weight of a change in the usual one; values that stay the same are none."""
 SEEN, AWAY = range(2)
 """`count`: the good values that a sensor has shown, and its spikes in a row."""
 _SPIKE = int(Quality.SPIKE)
@@ -57,13 +61,14 @@ def _next_ones(rows, arrived, i, wait, ahead):  # type: ignore[no-untyped-def]
 
 @kernel
 def hampel(  # type: ignore[no-untyped-def]
-    recent, spread, away, count, sigmas, confirm, wait, now, rows, arrived, values, usable, flags,
-    waits
+    recent, spread, away, step, count, sigmas, confirm, wait, now, rows, arrived, values, usable,
+    flags, waits
 ):  # fmt: skip
     """Set SPIKE in `flags` [d, n] for the values [d, n] that are usable.
 
     `waits` is set for the readings about which the next ones must say more, and for those behind.
-    State, [devices, d]: the last values, the usual deviation, the last spike, and counts.
+    State, [devices, d]: the last values, the usual deviation, the last spike, the usual change,
+    and counts.
     """
     d, width = len(values), recent.shape[2]
     ordered, ahead = np.empty(width), np.empty(confirm, np.int64)
@@ -86,7 +91,10 @@ def hampel(  # type: ignore[no-untyped-def]
             for k in range(width):
                 ordered[k] = abs(ordered[k] - middle[j])
             _sort(ordered)
-            limit[j] = sigmas * max(spread[row, j], MAD * ordered[width // 2])
+            if step[row, j] == 0:
+                continue  # it has never moved: nothing is known of how it does
+            usual = sigmas * max(spread[row, j], MAD * ordered[width // 2])
+            limit[j] = max(usual, STEPS * step[row, j])
             if abs(x - middle[j]) > limit[j]:
                 doubt = True
             else:
@@ -103,6 +111,13 @@ def hampel(  # type: ignore[no-untyped-def]
             if not usable[j, i]:
                 continue
             x, seen = values[j, i], count[row, j]
+            change = 0.0
+            if seen[SEEN] > 0:
+                change = abs(x - recent[row, j, (seen[SEEN] - 1) % width])
+            if step[row, j] == 0:
+                step[row, j] = change
+            elif change > 0:
+                step[row, j] += MOVES * (min(change, 10 * step[row, j]) - step[row, j])
             if limit[j] < np.inf:
                 distance = abs(x - middle[j])
                 # Where nothing follows in time: has what was far before been near to it?
@@ -116,8 +131,7 @@ def hampel(  # type: ignore[no-untyped-def]
                     flags[j, i] |= _SPIKE
                     seen[AWAY] += 1
                     away[row, j] = x
-                    usual = DEVIATIONS * (limit[j] if limit[j] > 0 else distance)
-                    spread[row, j] += SPREAD * (usual - spread[row, j])
+                    spread[row, j] += SPREAD * (DEVIATIONS * limit[j] - spread[row, j])
                     continue
                 # A new level: what is known of the old one moves along.
                 recent[row, j] += x - middle[j]
