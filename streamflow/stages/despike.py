@@ -26,15 +26,16 @@ class Despike(Stage):
     """Flag a value far from the median of the last ones, unless the next ones agree with it.
 
     The Hampel identifier: x is far if |x - m| > sigmas * max(1.4826 MAD, s), with m the median and
-    MAD the median absolute deviation of the device's last `window` good values, and s the mean
-    deviation that has been usual, as of normal values. It is a spike, becomes missing and is not
-    learned, unless each of the device's next `confirm` readings is nearer to it than to m: then it
-    is a step, and the window moves along.
+    MAD the median absolute deviation of the device's last `window` good values, and s what good
+    values have usually deviated from the mean of those before them, as normal ones do. It is a
+    spike, becomes missing and is not learned, unless each of the device's next `confirm` readings
+    is nearer to it than to m: then it is a step, and the window moves along.
 
     So a reading that is far waits for the device's next `confirm` readings, and at most `wait`
     since its arrival; all others go on at once. Where nothing confirms it in time it is a spike,
-    unless it is near to the last of `confirm` spikes in a row. The first `window` values are not
-    judged.
+    unless it is near to the last of `confirm` spikes in a row. The first 2 * `window` values are
+    not judged, nor are those of a sensor that has never moved; what differs by no more than three
+    usual changes from one value to the next is not far.
 
     Parameters
     ----------
@@ -63,14 +64,14 @@ class Despike(Stage):
     --------
     >>> from streamflow import Flow
     >>> flow = Flow("doc", sensors=["t"]) | Despike(window=3)
-    >>> values = [20.0, 20.1, 20.2, 20.1, 95.0, 20.0, 30.0, 30.1]
+    >>> values = [20.0, 20.2, 19.9, 20.1, 20.0, 20.1, 95.0, 20.0, 30.0, 30.1]
     >>> rows = [{"device": "a", "time": i, "t": t} for i, t in enumerate(values)]
-    >>> flow.replay(rows).rows["t"].tolist()
-    [20.0, 20.1, 20.2, 20.1, nan, 20.0, 30.0, 30.1]
+    >>> flow.replay(rows).rows["t"].tolist()[5:]
+    [20.1, nan, 20.0, 30.0, 30.1]
     """
 
     window: int = 7
-    sigmas: float = 6.0
+    sigmas: float = 5.0
     confirm: int = 1
     wait: str = "1h"
     sensors: Sequence[str] = ()
@@ -99,15 +100,15 @@ class Despike(Stage):
 
     @cached_property
     def memory(self) -> Memory:
-        """Each sensor's last good values, in time's and in size's order, and their spread."""
+        """Each sensor's last good values, their spread, its last spike, its step."""
         d = len(self.sensors)
         return Memory(
             {
                 "recent": Field(np.float64, 0, (d, self.window)),
-                "ordered": Field(np.float64, 0, (d, self.window)),
                 "spread": Field(np.float64, 0, (d,)),
                 "away": Field(np.float64, 0, (d,)),
-                "count": Field(np.int64, 0, (d, 2)),  # good values; far ones in a row
+                "step": Field(np.float64, 0, (d,)),
+                "count": Field(np.int64, 0, (d, 2)),
             },
             holds=True,
         )
@@ -132,7 +133,7 @@ class Despike(Stage):
             flags, waits = np.zeros(values.shape, np.uint16), np.zeros(len(batch), bool)
             known = [state[field] for field in self.memory.fields]
             rule = (float(self.sigmas), self.confirm, self._wait, now)
-            hampel(*known, *rule, *batch.groups, batch.arrived, values, usable, flags, waits)
+            hampel(*known, *rule, batch.device, batch.arrived, values, usable, flags, waits)
             return flagged(batch, self.sensors, values, flags, missing=Quality.SPIKE), waits
 
         return look

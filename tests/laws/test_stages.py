@@ -123,7 +123,7 @@ SCENARIOS: dict[str, list[Flow]] = {
     ],
     "despike": [
         on(Despike(window=3)),
-        on(Despike(window=3, sigmas=1, wait="30s")),
+        on(Despike(window=3, sigmas=0.5, wait="30s")),
         on(Despike(window=5, sigmas=2, confirm=2, wait="2m", sensors=["t"]), Impute(hold="1m")),
     ],
     "maintenance": [

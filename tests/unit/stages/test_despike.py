@@ -10,7 +10,8 @@ from streamflow.engine.shard import Shard
 from streamflow.errors import FlowError
 
 FLOW = Flow("test", sensors=["t", "p"])
-CALM = [20.0, 20.2, 19.9, 20.1, 20.0, 19.8, 20.1, 20.2]
+CALM = [20.0, 20.2, 19.9, 20.1, 20.0, 19.8, 20.1, 20.2] * 2
+N = len(CALM)
 SECOND = 10**9
 
 
@@ -75,11 +76,11 @@ def batch(*readings: tuple[str, int, float]) -> Batch:
 def test_only_what_is_far_waits_and_at_most_as_long_as_told() -> None:
     shard = Shard((FLOW | Despike(wait="10m")).plan())
     shard.on_batch(batch(*(("a", i, t) for i, t in enumerate(CALM))))
-    out = shard.on_batch(batch(("b", 8, 1.0), ("a", 8, 90.0), ("b", 9, 1.0)))
+    out = shard.on_batch(batch(("b", N, 1.0), ("a", N, 90.0), ("b", N + 1, 1.0)))
     assert [len(rows) for rows in out.rows] == [2]
     assert shard.balance.held == 1
-    assert shard.on_tick((8 + 599) * SECOND).rows == []
-    (due,) = shard.on_tick((8 + 600) * SECOND).rows
+    assert shard.on_tick((N + 599) * SECOND).rows == []
+    (due,) = shard.on_tick((N + 600) * SECOND).rows
     assert np.isnan(due["t"]).tolist() == [True]
     assert shard.balance.held == 0
 
@@ -87,8 +88,8 @@ def test_only_what_is_far_waits_and_at_most_as_long_as_told() -> None:
 def test_a_reading_held_comes_before_the_next_of_its_device() -> None:
     shard = Shard((FLOW | Despike()).plan())
     shard.on_batch(batch(*(("a", i, t) for i, t in enumerate(CALM))))
-    assert shard.on_batch(batch(("a", 8, 90.0))).rows == []
-    (rows,) = shard.on_batch(batch(("c", 9, 1.0), ("a", 9, 20.0))).rows
+    assert shard.on_batch(batch(("a", N, 90.0))).rows == []
+    (rows,) = shard.on_batch(batch(("c", N + 1, 1.0), ("a", N + 1, 20.0))).rows
     assert [rows.name(i) for i in range(3)] == ["a", "c", "a"]
     assert shard.on_end().rows == []
 
