@@ -25,7 +25,8 @@ from streamflow.flow.registry import KINDS
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "tests/README.md"]
 PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
-PROGRAMS = ["README.md", "CONTRIBUTING.md", "docs/concepts.md", "docs/kafka.md", "docs/kernels.md"]
+PROGRAMS = ["README.md", "CONTRIBUTING.md", "docs/concepts.md", "docs/from-score-to-alert.md"]
+PROGRAMS += ["docs/kafka.md", "docs/kernels.md"]
 
 NESTED = ["state", "dead-letters"]
 """Commands with actions, which have options of their own."""
