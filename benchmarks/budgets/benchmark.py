@@ -144,5 +144,6 @@ def _cost(size: str, repeats: int) -> list[Case]:
                 ours.append(figures["stages"]["alert"] * each)
                 whole.append(figures["steady_cpu"] * each)
             costs = (tuple(ours), tuple(whole))
-            cases.append(Case(f"{name}, of the hot path", "ns/reading", *costs, True, SHARE[size]))
+            floor = SHARE[size] if "budget" in alert else None
+            cases.append(Case(f"{name}, of the hot path", "ns/reading", *costs, True, floor))
     return cases

@@ -71,6 +71,7 @@ def test_internal_fields_are_no_parameters() -> None:
         "start",
         "learn",
         "gate",
+        "explain",
     }
 
 
