@@ -23,6 +23,13 @@ EVERY = 300 * SECOND
 """Between two readings of noise."""
 DATA = "STREAMFLOW_DATA"
 """Names a folder with `nab.parquet` and `nab_windows.json`: then all of that benchmark is read."""
+NOISE_KINDS = (
+    "gaussian",
+    "heavy-tailed",
+    "autocorrelated 0.9",
+    "autocorrelated 0.99",
+    "seasonal",
+)
 Noise = NDArray[np.float64]
 
 

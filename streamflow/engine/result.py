@@ -121,7 +121,8 @@ class Result:
             raise FlowError("the flow has no Alert, so no threshold to vary")
         alert = alerts[-1]
         if alert.threshold is None or alert.threshold[1] not in (">", ">="):
-            problem = f"cannot vary the threshold of {alert.when!r}: it is not column > number"
+            of = alert.budget or alert.when
+            problem = f"cannot vary the threshold of {of!r}: it is not column > number"
             raise FlowError(problem)
         column, sign, own = alert.threshold
         values = self.rows[column]
@@ -132,9 +133,10 @@ class Result:
             thresholds = sorted({own, *(float(f"{cut:.4g}") for cut in cuts)})
         before = {n: v for n, v in self.rows.columns.items() if n not in alert.adds}
         rows = self.rows.replace(columns=before)
+        here = replace(self.plan.outputs, columns=tuple(before))
         counts = {}
         for threshold in thresholds:
-            varied = replace(alert, when=f"{column} {sign} {threshold!r}")
+            varied = replace(alert, when=f"{column} {sign} {threshold!r}").bind(here)
             shard = Shard(replace(self.plan, steps=(varied,), taps=()))
             opened = [e for e in shard.on_batch(rows).events if e.fields["status"] == "opened"]
             counts[threshold] = len(opened)

@@ -21,11 +21,9 @@ from streamflow.core.state import State
 from streamflow.errors import FlowError
 from streamflow.stages import budget as budgets
 from streamflow.stages.episode import (
-    CLOSED,
     FIELDS,
     FLEET_FIELDS,
     FOREVER,
-    OPENED,
     STATUS,
     Pace,
     Seen,
@@ -35,6 +33,7 @@ from streamflow.stages.episode import (
 )
 from streamflow.stages.explain import Explained
 from streamflow.stages.explain import fields as explain_fields
+from streamflow.stages.phases import CLOSED, OPENED
 
 _THRESHOLD = re.compile(r"(\w+)\s*(>=?|<=?)\s*(-?[\d.]+(?:[eE][+-]?\d+)?)")
 
@@ -109,8 +108,8 @@ class Alert(Stage):
         like, of "machine", "sensor" (a single one is flagged as faulty), "network" (values or
         readings are missing) and "clock" (times repeat, go back or lie ahead of their arrival);
         and the same in `words`. Shares are of the score's fall if that sensor alone were as
-        expected, if there is `Detect(explain=True)` and it fell (`by` says "score"); else of the
-        deviations from what was expected.
+        expected, among sensors at least half as many deviations off as the farthest one, if there
+        is `Detect(explain=True)` and it fell (`by` says "score"); else of the deviations.
 
     Raises
     ------

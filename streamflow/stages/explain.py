@@ -30,6 +30,8 @@ AHEAD = 10**9
 """A time so many ns after its arrival is from a wrong clock."""
 RECENT = 0.1
 """The weight of a reading in the share of readings with some trouble; so large a share counts."""
+NEAR = 0.5
+"""A sensor takes a share of the score if it is off by at least this part of the farthest one's."""
 SHOWN = 5
 """So many sensors are named at most."""
 NEVER = np.iinfo(np.int64).min
@@ -90,12 +92,14 @@ class Explained:
         without
             What it would have scored with each sensor as expected; NaN where nobody asked.
         """
-        drops = np.fmax(score - np.asarray(without), 0.0)
+        off = self.off[i]
+        # Where a value is about as expected, to put in what was expected says nothing of it.
+        drops = np.where(off >= NEAR * off.max(), np.fmax(score - np.asarray(without), 0.0), 0.0)
         by_score = bool(np.nansum(drops) > 0)
-        weight = np.where(np.isfinite(drops), drops, 0.0) if by_score else self.off[i]
+        weight = np.where(np.isfinite(drops), drops, 0.0) if by_score else off
         total = weight.sum()
         known = np.isfinite(self.values[i])
-        order = np.lexsort((-self.off[i], -weight))
+        order = np.lexsort((-off, -weight))
         sensors = [
             {
                 "sensor": self.sensors[j],

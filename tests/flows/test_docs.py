@@ -26,8 +26,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "tests/README.md"]
 PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
 PROGRAMS = ["README.md", "CONTRIBUTING.md"]
-_NAMED = ("backtest", "concepts", "field-faults", "formats", "kafka", "kernels", "notifications")
-PROGRAMS += [f"docs/{name}.md" for name in _NAMED]
+_NAMED = ("backtest", "concepts", "field-faults", "formats", "from-score-to-alert", "kafka")
+PROGRAMS += [f"docs/{name}.md" for name in (*_NAMED, "kernels", "notifications")]
 
 NESTED = ["state", "dead-letters"]
 """Commands with actions, which have options of their own."""

@@ -74,6 +74,7 @@ def test_internal_fields_are_no_parameters() -> None:
         "explain",
         "learn",
         "gate",
+        "explain",
     }
 
 

@@ -225,3 +225,103 @@ def test_its_column_is_zero_where_nothing_holds() -> None:
     result = (FLOW | Alert("t > 1")).replay(rows([0.0] * 5))
     assert result.rows["alert"].tolist() == [0.0] * 5
     assert not np.isnan(result.rows["alert"]).any()
+
+
+def fields_of(alert: Alert, values: Sequence[float | None], status: str) -> list[Any]:
+    events = (FLOW | alert).replay(rows(values)).alerts
+    return [event.fields for event in events if event.fields["status"] == status]
+
+
+def test_a_doubled_peak_is_told_but_not_oftener_than_update() -> None:
+    alert = Alert("t > 1", update="3s")
+    values = [2, 3, 5, 9, 9, 40, 40, 40, 0]
+    assert told(alert, values) == [("opened", 0), ("ongoing", 3), ("ongoing", 6), ("closed", 8)]
+    first, second = fields_of(alert, values, "ongoing")
+    assert (first["peak_t"], first["readings"], first["seconds"]) == (9.0, 4, 3.0)
+    assert second["peak_t"] == 40.0
+
+
+def test_a_raised_severity_is_told_once() -> None:
+    alert = Alert("t > 10", severe="t > 14", update="1s")
+    values = [11, 12, 15, 15, 16, 0, 15]
+    assert told(alert, values) == [
+        ("opened", 0),
+        ("ongoing", 2),
+        ("closed", 5),
+        ("opened", 6),
+    ]
+    severity = [e.fields["severity"] for e in (FLOW | alert).replay(rows(values)).alerts]
+    assert severity == ["moderate", "severe", "severe", "severe"]
+
+
+def test_in_the_quiet_time_only_a_higher_peak_opens() -> None:
+    alert = Alert("t > 1", quiet="5s")
+    assert told(alert, [5, 0, 4, 5, 0, 0, 4]) == [("opened", 0), ("closed", 1), ("opened", 6)]
+    assert told(alert, [5, 0, 6])[-1] == ("opened", 2)
+
+
+def test_where_less_is_worse_the_peak_is_the_least() -> None:
+    (closed,) = fields_of(Alert("t < 5"), [4, 2, 3, 9], "closed")
+    assert closed["peak_t"] == 2.0
+    assert told(Alert("t < 5", quiet="9s"), [4, 9, 4, 3]) == [
+        ("opened", 0),
+        ("closed", 1),
+        ("opened", 3),
+    ]
+
+
+def test_a_level_that_stays_becomes_a_new_normal_and_opens_no_more() -> None:
+    alert = Alert("t > 1", new_normal="10s")
+    level = [5.0, 5.5] * 20
+    assert told(alert, [0, 9, *level]) == [("opened", 1), ("new_normal", 11)]
+    # Beyond its range it is something else.
+    assert told(alert, [0, 9, *level, 6.0, 6.1])[2:] == [("opened", 43)]
+
+
+def test_the_old_level_becomes_normal_again_after_as_long() -> None:
+    alert = Alert("t > 1", new_normal="10s")
+    assert told(alert, [*[5.0] * 12, *[0] * 5, 5.0, 0]) == [("opened", 0), ("new_normal", 10)]
+    assert told(alert, [*[5.0] * 12, *[0] * 12, 5.0])[2:] == [("opened", 24)]
+
+
+def test_a_new_normal_of_a_condition_without_a_number_is_the_condition() -> None:
+    flow = FLOW | Alert('site == "north"', new_normal="3s")
+    dicts = [{"device": "a", "time": i, "site": "north"} for i in range(20)]
+    assert [e.fields["status"] for e in flow.replay(dicts).alerts] == ["opened", "new_normal"]
+
+
+def test_maintenance_ends_and_opens_nothing() -> None:
+    flow = Flow("test", sensors=["t", "maintenance"]) | Alert("t > 1", hold="1h")
+    marked = zip([5, 5, 5, 5, 5, 0], [0, 0, 1, 1, 0, 0], strict=True)
+    dicts = [
+        {"device": "a", "time": i, "t": t, "maintenance": m} for i, (t, m) in enumerate(marked)
+    ]
+    result = flow.replay(dicts)
+    assert [(e.fields["status"], e.time // SECOND) for e in result.alerts] == [
+        ("opened", 0),
+        ("maintenance", 2),
+        ("opened", 4),
+    ]
+    assert result.rows["alert"].tolist() == [1, 1, 0, 0, 1, 1]
+
+
+def test_a_young_detector_is_held_to_twice_the_limit() -> None:
+    flow = Flow("test", sensors=["x_score", "x_learning"])
+    dicts = [
+        {"device": "a", "time": i, "x_score": score, "x_learning": young}
+        for i, (score, young) in enumerate([(5, 1), (9, 1), (0, 1), (5, 0), (0, 0)])
+    ]
+
+    def times(alert: Alert) -> list[int]:
+        events = (flow | alert).replay(dicts).alerts
+        return [e.time // SECOND for e in events if e.fields["status"] == "opened"]
+
+    assert times(Alert("x_score > 4")) == [1, 3]
+    assert times(Alert("x_score > 4 and x_score < 99")) == [3]
+
+
+def test_the_episode_of_a_silent_device_closes_at_its_deadline() -> None:
+    alert = Alert("t > 1", silent="1m", hold="1h")
+    late = told(alert, [5, 5, 5], [0, 10, 1000])
+    assert late == [("opened", 0), ("silent", 70), ("opened", 1000)]
+    assert told(Alert("t > 1", silent=None, hold="1h"), [5, 5, 5], [0, 10, 10**6])[1:] == []
