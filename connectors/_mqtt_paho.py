@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from paho.mqtt import MQTTException
 from paho.mqtt.client import Client, time_func
-from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.enums import LogLevel, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -88,7 +88,8 @@ class _Stream:
             chunk = raw._sock_recv(CHUNK)
         except BlockingIOError:
             return MQTTErrorCode.MQTT_ERR_AGAIN
-        except OSError:
+        except OSError as error:  # what TLS was told stands in its words
+            raw._easy_log(LogLevel.MQTT_LOG_ERR, "failed to receive on socket: %s", error)
             return MQTTErrorCode.MQTT_ERR_CONN_LOST
         if not chunk:
             return MQTTErrorCode.MQTT_ERR_CONN_LOST
