@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from streamflow_connectors.kafka import KafkaSink
 
 DEFAULTS = {
-    "linger.ms": 20,
+    "linger.ms": 2,
     "message.timeout.ms": 0,  # never: what waits is kept, and the flow waits with it
     "queue.buffering.max.kbytes": 64 * 1024,
     "partitioner": "murmur2_random",  # where Java's clients put the same key

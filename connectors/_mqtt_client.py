@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import Any
 
 import aiomqtt
@@ -65,6 +66,7 @@ def make_client(
         keepalive=broker.alive,
         properties=properties,
         tls_context=broker.context(),
+        socket_options=[(IPPROTO_TCP, TCP_NODELAY, 1)],
     )
     _listen(client, accepted)
     return client

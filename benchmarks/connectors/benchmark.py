@@ -1,12 +1,12 @@
-"""Collects the cases of all systems into a report; each system has a module of its own."""
+"""Collects the cases of all systems, and of the latency, into a report."""
 
 from __future__ import annotations
 
-from benchmarks.connectors import kafka, mqtt
+from benchmarks.connectors import kafka, latency, mqtt
 from benchmarks.frame import Report
 from benchmarks.machine import describe
 
-SYSTEMS = (kafka, mqtt)
+SYSTEMS = (kafka, mqtt, latency)
 
 
 def run(size: str, repeats: int) -> Report:

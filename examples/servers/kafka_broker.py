@@ -17,7 +17,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 VERSION = "4.1.2"
@@ -142,6 +142,16 @@ class Broker:
             probe.settimeout(1)
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
+    def make_topics(self, names: Sequence[str]) -> None:
+        """Make topics that are not there, with two partitions each."""
+        from confluent_kafka.admin import AdminClient, NewTopic
+
+        admin = AdminClient({"bootstrap.servers": self.address})
+        there = admin.list_topics(timeout=30).topics
+        new = [NewTopic(name, 2, 1) for name in names if name not in there]
+        for made in (admin.create_topics(new) if new else {}).values():
+            made.result(30)
+
     def stop(self) -> None:
         """End it in good order."""
         if self.process is not None:
@@ -172,16 +182,10 @@ def main() -> None:
     parser.add_argument("--topic", action="append", default=[], help="make a topic")
     parser.add_argument("--folder", type=Path, help="keep its data here (default: nowhere)")
     options = parser.parse_args()
-    from confluent_kafka.admin import AdminClient, NewTopic
-
     with tempfile.TemporaryDirectory() as nowhere:
         broker = Broker((options.folder or Path(nowhere)).resolve(), options.port).start()
         try:
-            admin = AdminClient({"bootstrap.servers": broker.address})
-            there = admin.list_topics(timeout=30).topics
-            new = [NewTopic(name, 2, 1) for name in options.topic if name not in there]
-            for made in (admin.create_topics(new) if new else {}).values():
-                made.result()
+            broker.make_topics(options.topic)
             print(f"Kafka is at {broker.address}; Ctrl-C ends it", flush=True)
             signal.sigwait({signal.SIGINT, signal.SIGTERM})
         finally:

@@ -1,4 +1,4 @@
-"""A Mosquitto broker of one's own on this machine, without Docker: for trying things out, and tests.
+"""A Mosquitto broker of one's own on this machine, without Docker: for examples and tests.
 
 On Debian and Ubuntu, `apt-get install mosquitto`. `both.py` beside it runs one on 127.0.0.1:1883.
 """

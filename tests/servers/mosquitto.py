@@ -1,4 +1,4 @@
-"""Mosquittos for tests, on loopback, each with a folder of its own; and a client to publish with."""
+"""Mosquittos for tests, on loopback, each with a folder of its own; and a client for them."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ class Client:
     """The parts of paho's client that reading touches."""
 
     def __init__(self, data: bytes, rng: random.Random | None = None) -> None:
-        self._sock, self._msgtime_mutex, self._in_packet = object(), threading.Lock(), {}
+        self._sock = SimpleNamespace(setsockopt=lambda *_: None)
+        self._msgtime_mutex, self._in_packet = threading.Lock(), {}
         self._rest, self._rng = data, rng
         self.others: list[tuple[int, bytes]] = []
 
