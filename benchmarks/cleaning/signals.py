@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from streamflow import Batch, Flow, Words
+from streamflow.backtest.labels import read_labels
 from streamflow.cli.demo import DATA
 from streamflow.core.batch import Mask
-from streamflow.engine.episodes import Incident, read_incidents
+from streamflow.engine.episodes import Incident
 
 SKAB = ("acc1", "acc2", "current", "pressure", "temperature", "thermocouple", "voltage", "flow")
 DEVICES = {"small": 4, "full": 1_000}
@@ -71,7 +72,8 @@ def load(size: str) -> list[Signals]:
     else:
         flow = Flow("demo", device="machine", time="timestamp", sensors=["value"])
         batch = flow.replay(DATA / "fleet.csv.gz").rows
-        incidents = read_incidents(DATA / "incidents.csv", flow.schema)
+        labels = read_labels(DATA / "incidents.csv", flow.schema)
+        incidents = [Incident(str(one.device), one.start, one.end) for one in labels]
         found.append(_signals("NAB, the demo's", batch, incidents, size))
     if (folder / "skab_a.parquet").exists():
         flow = Flow("skab", device="file", time="timestamp", sensors=[*SKAB, "anomaly"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,15 +67,15 @@ class Held:
         self._next += n
         self._count += n
         size = len(self.time)
-        for name in batch.columns.keys() - self._columns.keys():
+        for name in _new(batch.columns, self._columns):
             self._columns[name] = np.full(size, np.nan)
         for name, column in self._columns.items():
             column[slots] = batch.columns.get(name, np.nan)
-        for name in batch.quality.keys() - self._quality.keys():
+        for name in _new(batch.quality, self._quality):
             self._quality[name] = np.zeros(size, np.uint16)
         for name, flags in self._quality.items():
             flags[slots] = batch.quality.get(name, 0)
-        for name in batch.tags.keys() - self._tags.keys():
+        for name in _new(batch.tags, self._tags):
             self._tags[name] = _Tag(size)
         for name, tag in self._tags.items():
             tag.put(slots, batch.tags.get(name))
@@ -138,6 +138,11 @@ class Held:
         for tag in self._tags.values():
             tag.codes = larger(tag.codes, -1)
         self._slots = np.concatenate([self._slots, np.arange(old, size)])
+
+
+def _new(given: Iterable[str], known: Mapping[str, object]) -> list[str]:
+    """Names not known yet, in the order given: a set's would be another in each process."""
+    return [name for name in given if name not in known]
 
 
 class _Tag:

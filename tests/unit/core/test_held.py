@@ -106,3 +106,11 @@ def test_links_survive_growth() -> None:
     held.links[slots] = [[7, 8], [9, 10]]
     held.put(batch(*range(500)))
     assert held.links[slots].tolist() == [[7, 8], [9, 10]]
+
+
+def test_columns_come_out_in_the_order_they_came_in() -> None:
+    names = [f"c{i}" for i in range(20)]
+    row = {"device": "a", "time": 0} | dict.fromkeys(names, 1.0)
+    held = Held()
+    out = held.take(held.put(Batch.of([row], names)), ["a"])
+    assert list(out.columns) == names

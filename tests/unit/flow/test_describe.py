@@ -74,7 +74,6 @@ def test_internal_fields_are_no_parameters() -> None:
         "explain",
         "learn",
         "gate",
-        "explain",
     }
 
 
