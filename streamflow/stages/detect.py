@@ -14,7 +14,7 @@ from streamflow.core.memory import Field, Memory
 from streamflow.core.schema import Schema
 from streamflow.core.stage import Stage
 from streamflow.core.state import State
-from streamflow.errors import StateError
+from streamflow.errors import FlowError, StateError
 from streamflow.models.learning import Condition, Decides, Gate, condition, gate_opens
 from streamflow.models.readable import recipe
 
@@ -35,7 +35,9 @@ class Detect(Stage):
     estimator
         A River anomaly detector, or a pipeline that ends with one. Never changed itself. If it is
         random and has no seed, it gets one that follows from the names of the flow and the step.
-        A missing value is an absent key to it; None, if it begins with an imputer.
+        A missing value is an absent key to it; None, if it begins with an imputer. If it has an
+        attribute `time`, a name, it finds there the event time, seconds since 1970 UTC. "auto" is
+        `AutoDetector()`, for a stream of which nothing is known.
     sensors
         What it sees; default all sensors of the flow (without the target).
     target
@@ -77,6 +79,8 @@ class Detect(Stage):
     _gate: Condition | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.estimator, str):
+            object.__setattr__(self, "estimator", _named(self.estimator))
         object.__setattr__(self, "recipe", recipe(self.estimator))
 
     @property
@@ -146,7 +150,7 @@ class Detect(Stage):
     def bind(self, schema: Schema) -> Self:
         """Check the estimator and the conditions; choose the sensors and, if need be, a seed."""
         from streamflow.models.check import check_detector, check_imputed, check_start, seeded
-        from streamflow.models.shape import selected
+        from streamflow.models.shape import clock, selected
 
         check_detector(self.step, self.estimator, self.target)
         if self.target:
@@ -155,9 +159,14 @@ class Detect(Stage):
         sensors = self.sensors or tuple(s for s in schema.sensors if s != self.target)
         chosen = selected(self.estimator)
         if chosen is not None:
-            schema.require(self.step, "Select", sorted(chosen))
+            schema.require(self.step, "Select", sorted(chosen - {clock(self.estimator)}))
             sensors = [name for name in sensors if name in chosen]
         check_imputed(self.step, self.estimator, sensors)
+        if clock(self.estimator) in sensors:
+            raise FlowError(
+                f"step {self.step!r}: its estimator looks for the time under the name of a sensor, "
+                f'{clock(self.estimator)!r}; give it another, as in time="when"'
+            )
         estimator, seeding = seeded(self.estimator, schema.flow, self.step)
         check_start(self.step, estimator, self.start)
         bound = replace(self, estimator=estimator, sensors=tuple(sensors))
@@ -233,3 +242,12 @@ class Detect(Stage):
             return allowed & gate_opens(self.gate, state, batch.device[at], alarm)
 
         return decides
+
+
+def _named(name: str) -> Any:
+    """The estimator of a name."""
+    from streamflow.models.auto import AutoDetector
+
+    if name != "auto":
+        raise FlowError(f'Detect knows no estimator {name!r}; give a River detector, or "auto"')
+    return AutoDetector()

@@ -13,7 +13,9 @@ def test_each_flag_is_one_bit_that_uint16_can_hold() -> None:
 
 
 def test_bits_never_change_for_snapshots_hold_them() -> None:
-    order = "INVALID NOT_FINITE OUT_OF_RANGE IMPUTED TOO_FAST STUCK SATURATED COARSE SPIKE RESAMPLED"
+    order = (
+        "INVALID NOT_FINITE OUT_OF_RANGE IMPUTED TOO_FAST STUCK SATURATED COARSE SPIKE RESAMPLED"
+    )
     assert [int(Quality[name]) for name in order.split()] == [1 << bit for bit in range(10)]
 
 
