@@ -32,10 +32,11 @@ class ValueNovelty(Onset):
     novelty already enters the history that $R$ looks back on; so it is for a sensor that appears
     late. A sensor missing from a reading is neither scored nor learned.
 
-    One reading can at most double a sensor's range, so a single absurd value does not blind the
-    detector. Many do: set the sensor's limits upstream. A full codebook (2,048 values) is thinned
-    to its resolution at the present range. A sensor therefore holds at most 2,048 numbers per
-    resolution, and the history at most 151 entries, however long the stream.
+    One reading widens a sensor's range at most tenfold, so a single absurd value does not blind the
+    detector. Many do: set the sensor's limits upstream. A full codebook is thinned to its
+    resolution at the present range: it holds no more than a range at its resolution, and 16 values
+    more. A sensor therefore keeps 748 numbers, and the history of a device at most 152 entries,
+    however long the stream.
 
     Scoring changes nothing, and a score depends only on its reading and those learned before.
     Values that are not numbers between -1e300 and 1e300 (NaN, infinities) are treated as missing,
@@ -73,7 +74,7 @@ class ValueNovelty(Onset):
     ...     detector.learn_one({"temperature": rng.gauss(20, 1)})
 
     >>> round(detector.score_one({"temperature": 20.1}), 2)
-    0.72
+    0.74
     >>> round(detector.score_one({"temperature": 27.0}), 2)
     6.4
     >>> detector.score_one({"temperature": 27.0}) > detector.ALERT_LIMIT
