@@ -35,241 +35,220 @@ SPANS = np.array(WINDOWS)
 
 
 @part
-def _novelty(book, size, ends, edge, value, gaps):  # type: ignore[no-untyped-def]
+def _novelty(book, size, ends, row, j, b, edge, value, gaps):  # type: ignore[no-untyped-def]
     """The novelty of a value; leaves its distances in `gaps`."""
-    low, high = ends[0], ends[1]
+    low, high = ends[row, j, b, 0], ends[row, j, b, 1]
     width = max(high - low, max(DIGITS * max(abs(low), abs(high)), SMALLEST))
     product = 1.0
-    for k in range(len(size)):
-        first, last = edge[k], edge[k] + size[k]
-        left, right = first, last
-        while left < right:
-            middle = (left + right) // 2
-            if book[middle] < value:
-                left = middle + 1
-            else:
-                right = middle
-        if left == last:
-            gap = value - book[last - 1]
+    for k in range(size.shape[3]):
+        # Bisection without a branch, which the processor could not foresee.
+        first, count = edge[k], int(size[row, j, b, k])
+        last, at = first + count, first
+        while count > 1:
+            half = count // 2
+            at += half * int(book[row, j, b, at + half - 1] < value)
+            count -= half
+        at += int(book[row, j, b, at] < value)
+        if at == last:
+            gap = value - book[row, j, b, at - 1]
         else:
-            gap = book[left] - value
-            if left > first and value - book[left - 1] < gap:
-                gap = value - book[left - 1]
-        gaps[k] = gap / width if gap < width else 1.0
-        product *= gaps[k] + FLOOR
-    return log10(product) / len(size) + 3
+            gap = book[row, j, b, at] - value
+            if at > first and value - book[row, j, b, at - 1] < gap:
+                gap = value - book[row, j, b, at - 1]
+        gaps[j, b, k] = gap / width if gap < width else 1.0
+        product *= gaps[j, b, k] + FLOOR
+    return log10(product) / size.shape[3] + 3
 
 
 @part
-def _retain(book, size, ends, edge, resolution, value, gaps):  # type: ignore[no-untyped-def]
+def _retain(book, size, ends, row, j, b, edge, resolution, value, gaps):  # type: ignore[no-untyped-def]
     """Learn a value, given its distances."""
-    low, high = ends[0], ends[1]
+    low, high = ends[row, j, b, 0], ends[row, j, b, 1]
     width = max(high - low, max(DIGITS * max(abs(low), abs(high)), SMALLEST))
-    for k in range(len(size)):
-        if gaps[k] <= resolution[k]:
+    for k in range(size.shape[3]):
+        if gaps[j, b, k] <= resolution[k]:
             continue
-        first, space = edge[k], edge[k + 1] - edge[k]
-        if size[k] >= space:
+        first, count = edge[k], int(size[row, j, b, k])
+        space = edge[k + 1] - first
+        if count >= space:
             step, kept = resolution[k] * width, 1
-            for m in range(first + 1, first + size[k]):
-                if book[m] - book[first + kept - 1] > step:
-                    book[first + kept] = book[m]
+            for m in range(first + 1, first + count):
+                if book[row, j, b, m] - book[row, j, b, first + kept - 1] > step:
+                    book[row, j, b, first + kept] = book[row, j, b, m]
                     kept += 1
-            size[k] = kept
-        if size[k] < space:
-            m = first + size[k]
-            while m > first and book[m - 1] > value:
-                book[m] = book[m - 1]
+            count = kept
+        if count < space:
+            m = first + count
+            while m > first and book[row, j, b, m - 1] > value:
+                book[row, j, b, m] = book[row, j, b, m - 1]
                 m -= 1
-            book[m] = value
-            size[k] += 1
+            book[row, j, b, m] = value
+            count += 1
+        size[row, j, b, k] = count
     if not (low <= value and value <= high):
         step = GROWTH * width if low < high else 2 * LARGEST
-        ends[0] = min(low, max(value, low - step))
-        ends[1] = max(high, min(value, high + step))
+        ends[row, j, b, 0] = min(low, max(value, low - step))
+        ends[row, j, b, 1] = max(high, min(value, high + step))
 
 
 @part
-def _begin(book, size, ends, edge, value):  # type: ignore[no-untyped-def]
-    for k in range(len(size)):
-        book[edge[k]] = value
-        size[k] = 1
-    ends[0] = ends[1] = value
+def _begin(book, size, ends, row, j, b, edge, value):  # type: ignore[no-untyped-def]
+    for k in range(size.shape[3]):
+        book[row, j, b, edge[k]] = value
+        size[row, j, b, k] = 1
+    ends[row, j, b, 0] = ends[row, j, b, 1] = value
 
 
 @part
-def _departure(mean, count, value, hour):  # type: ignore[no-untyped-def]
-    return value - mean[hour] if count[hour] >= ENOUGH else 0.0
+def _departure(mean, count, row, j, value, hour):  # type: ignore[no-untyped-def]
+    return value - mean[row, j, hour] if count[row, j, hour] >= ENOUGH else 0.0
 
 
 @part
-def _follow(mean, count, ends, value, hour):  # type: ignore[no-untyped-def]
-    step = value - mean[hour]
-    if count[hour] >= ENOUGH:
-        step = min(max(step, ends[0]), ends[1])
-    count[hour] += 1
-    mean[hour] += max(FASTEST, 1.0 / count[hour]) * step
+def _follow(mean, count, ends, row, j, b, value, hour):  # type: ignore[no-untyped-def]
+    step = value - mean[row, j, hour]
+    if count[row, j, hour] >= ENOUGH:
+        step = min(max(step, ends[row, j, b, 0]), ends[row, j, b, 1])
+    count[row, j, hour] += 1
+    mean[row, j, hour] += max(FASTEST, 1.0 / count[row, j, hour]) * step
 
 
 @part
-def _surprise(ring, moments, tail, readings, value, means, bins):  # type: ignore[no-untyped-def]
+def _surprise(ring, moments, tail, row, j, readings, value, means, bins):  # type: ignore[no-untyped-def]
     """The surprise at the levels; leaves their means and bins."""
-    total, count, sum_ = 0.0, 1, value
-    at = readings % len(ring)
+    surprise, count, total = 0.0, 1, value
+    at = readings % ring.shape[2]
     for k in range(len(SPANS)):
         if readings < SPANS[k]:
             break
         while count < SPANS[k]:
-            at = at - 1 if at > 0 else len(ring) - 1
-            sum_ += ring[at]
+            at = at - 1 if at > 0 else ring.shape[2] - 1
+            total += ring[row, j, at]
             count += 1
-        means[k] = sum_ / SPANS[k]
-        away, sigma = abs(means[k] - moments[k, 0]), sqrt(moments[k, 1])
-        rounding = DIGITS * abs(moments[k, 0])
-        bins[k] = 0
+        means[j, k] = total / SPANS[k]
+        away, sigma = abs(means[j, k] - moments[row, j, k, 0]), sqrt(moments[row, j, k, 1])
+        rounding = DIGITS * abs(moments[row, j, k, 0])
+        bin_ = 0
         if readings - SPANS[k] >= KNOWN and away > rounding:
             z = min(away / sigma, BOUND) if sigma > rounding else CHANGED
-            bins[k] = min(max(int((log10(z) + 1) * PER_DECADE), 0), BINS - 1)
-        b = bins[k]
-        total -= log10((0.5 * (tail[k, b] + tail[k, b + 1]) + 0.5) / (tail[k, 0] + 1))
-    return total / len(SPANS)
+            bin_ = min(max(int((log10(z) + 1) * PER_DECADE), 0), BINS - 1)
+        bins[j, k] = bin_
+        above = tail[row, j, k, bin_] + tail[row, j, k, bin_ + 1]
+        surprise -= log10((0.5 * above + 0.5) / (tail[row, j, k, 0] + 1))
+    return surprise / len(SPANS)
 
 
 @part
-def _learn_level(ring, moments, tail, readings, value, means, bins):  # type: ignore[no-untyped-def]
+def _learn_level(ring, moments, tail, row, j, readings, value, means, bins):  # type: ignore[no-untyped-def]
     for k in range(len(SPANS)):
         if readings < SPANS[k]:
             break
         for m in range(BINS + 1):
-            tail[k, m] *= FADE
-        for m in range(bins[k] + 1):
-            tail[k, m] += 1
+            tail[row, j, k, m] *= FADE
+        for m in range(bins[j, k] + 1):
+            tail[row, j, k, m] += 1
         count = readings - SPANS[k] + 1
         weight = max(SLOWEST, 1.0 / count)
-        bound = CLIP * sqrt(moments[k, 1]) if count > SETTLED else BOUND
-        step = min(max(means[k] - moments[k, 0], -bound), bound)
-        moments[k, 0] += weight * step
-        moments[k, 1] = (1 - weight) * (moments[k, 1] + weight * step * step)
-    ring[readings % len(ring)] = value
+        bound = CLIP * sqrt(moments[row, j, k, 1]) if count > SETTLED else BOUND
+        step = min(max(means[j, k] - moments[row, j, k, 0], -bound), bound)
+        moments[row, j, k, 0] += weight * step
+        moments[row, j, k, 1] = (1 - weight) * (moments[row, j, k, 1] + weight * step * step)
+    ring[row, j, readings % ring.shape[2]] = value
 
 
 @part
-def _period(peak, peak_at, peaks, readings, ticks):  # type: ignore[no-untyped-def]
+def _period(peak, peak_at, peaks, number, row, ticks):  # type: ignore[no-untyped-def]
     """Readings since evidence of nine tenths of this."""
     bar = (9 * ticks + 9) // 10
-    left, right = 0, peaks
+    left, right = 0, int(peaks[row])
     while left < right:
         middle = (left + right) // 2
-        if peak[middle] >= bar:
+        if peak[row, middle] >= bar:
             left = middle + 1
         else:
             right = middle
-    return readings - (peak_at[left - 1] if left > 0 else -1)
-
-
-@part
-def _evidence(of, how, readings, value, hour, scratch):  # type: ignore[no-untyped-def]
-    """Of a sensor that is known; leaves in `scratch` what learning the value needs."""
-    book, size, ends, mean, count, ring, moments, tail = of
-    values, season, level, edge, resolution, gamma, warm_up = how
-    gaps, means, bins = scratch
-    found = 0.0
-    if values:
-        found += _novelty(book[0], size[0], ends[0], edge, value, gaps[0])
-    if season:
-        b = len(gaps) - 1
-        away = _departure(mean, count, value, hour)
-        found += _novelty(book[b], size[b], ends[b], edge, away, gaps[b])
-    if level > 0.0:
-        found += level * _surprise(ring, moments, tail, readings, value, means, bins)
-    return found
-
-
-@part
-def _learn(of, how, readings, value, hour, scratch):  # type: ignore[no-untyped-def]
-    """Learn a value, of which `scratch` has what `_evidence` left unless it is the first."""
-    book, size, ends, mean, count, ring, moments, tail = of
-    values, season, level, edge, resolution, gamma, warm_up = how
-    gaps, means, bins = scratch
-    if values:
-        if readings == 0:
-            _begin(book[0], size[0], ends[0], edge, value)
-        else:
-            _retain(book[0], size[0], ends[0], edge, resolution, value, gaps[0])
-    if season:
-        b = len(gaps) - 1
-        away = _departure(mean, count, value, hour)
-        if readings == 0:
-            _begin(book[b], size[b], ends[b], edge, away)
-        else:
-            _retain(book[b], size[b], ends[b], edge, resolution, away, gaps[b])
-        _follow(mean, count, ends[b], value, hour)
-    if level > 0.0:
-        _learn_level(ring, moments, tail, readings, value, means, bins)
+    return number[row] - (peak_at[row, left - 1] if left > 0 else -1)
 
 
 @kernel
 def _run(  # type: ignore[no-untyped-def]
-    readings, of, device, how, rows, times, x, here, y, good, may, scored, learned, scores
+    readings, of, across, rarity, how, rows, times, x, here, y, good, may, scored, learned, scores
 ):
+    # Whole arrays and indices are handed on: a view of an array costs more than what is done in it.
     book, size, ends, mean, count, ring, moments, tail = of
-    across, across_size, across_ends, number, peak, peak_at, peaks = device
+    number, peak, peak_at, peaks = rarity
     values, season, level, edge, resolution, gamma, warm_up = how
-    d = readings.shape[1]
-    all_gaps, gap = np.zeros((d, *size.shape[2:])), np.zeros(len(resolution))
-    all_means, all_bins = np.zeros((d, len(SPANS))), np.zeros((d, len(SPANS)), np.int64)
+    d, b = readings.shape[1], size.shape[2] - 1
+    gaps, gap = np.zeros((d, *size.shape[2:])), np.zeros((1, 1, len(resolution)))
+    means, bins = np.zeros((d, len(SPANS))), np.zeros((d, len(SPANS)), np.int64)
     found, same = np.zeros(d), np.zeros(d, np.bool_)
     for i in range(len(rows)):
         row = rows[i]
         hour = int(floor(times[i] / 3600.0) % HOURS) if isfinite(times[i]) else 0
-        evidence = 0.0
-        for j in range(d):
-            same[j] = False
-            if here[i, j] and abs(x[i, j]) <= LARGEST and readings[row, j] >= max(warm_up, 1):
-                own = (book[row, j], size[row, j], ends[row, j], mean[row, j], count[row, j])
-                rest = (ring[row, j], moments[row, j], tail[row, j])
-                scratch = (all_gaps[j], all_means[j], all_bins[j])
-                found[j] = _evidence(own + rest, how, readings[row, j], x[i, j], hour, scratch)
-                evidence = max(evidence, found[j])
-                same[j] = x[i, j] == y[i, j] and copysign(1.0, x[i, j]) == copysign(1.0, y[i, j])
-        if not np.isnan(scored[i]):
-            evidence += _novelty(
-                across[row], across_size[row], across_ends[row], edge, scored[i], gap
-            )
-        ticks = int(evidence * TICKS + 0.5)
-        scores[i] = 0.0
-        if ticks > 0:
-            period = _period(peak[row], peak_at[row], peaks[row], number[row], ticks)
-            age = min(number[row] + 1, HORIZON) / 1000
-            scores[i] = max(0.0, ticks / TICKS + gamma * log10(period * period / age) / 2)
-        if not may[i]:
-            continue
+        same[:] = False
         evidence, some = 0.0, False
-        for j in range(d):
-            if good[i, j] and abs(y[i, j]) <= LARGEST:
-                own = (book[row, j], size[row, j], ends[row, j], mean[row, j], count[row, j])
-                rest = (ring[row, j], moments[row, j], tail[row, j])
-                scratch = (all_gaps[j], all_means[j], all_bins[j])
-                if readings[row, j] > 0:
+        # First what is to be scored, then what is to be learned: mostly they are the same.
+        for turn in range(2):
+            if turn == 1:
+                if not np.isnan(scored[i]):
+                    evidence += _novelty(*across, row, 0, 0, edge, scored[i], gap)
+                ticks = int(evidence * TICKS + 0.5)
+                scores[i] = 0.0
+                if ticks > 0:
+                    period = _period(peak, peak_at, peaks, number, row, ticks)
+                    age = min(number[row] + 1, HORIZON) / 1000
+                    scores[i] = max(0.0, ticks / TICKS + gamma * log10(period * period / age) / 2)
+                if not may[i]:
+                    break
+                evidence = 0.0
+            for j in range(d):
+                v = x[i, j] if turn == 0 else y[i, j]
+                there = here[i, j] if turn == 0 else good[i, j]
+                if not there or not abs(v) <= LARGEST:
+                    continue
+                known = readings[row, j]
+                if known >= (max(warm_up, 1) if turn == 0 else 1):
                     if not same[j]:
-                        found[j] = _evidence(
-                            own + rest, how, readings[row, j], y[i, j], hour, scratch
-                        )
+                        found[j] = 0.0
+                        if values:
+                            found[j] += _novelty(book, size, ends, row, j, 0, edge, v, gaps)
+                        if season:
+                            away = _departure(mean, count, row, j, v, hour)
+                            found[j] += _novelty(book, size, ends, row, j, b, edge, away, gaps)
+                        if level > 0.0:
+                            found[j] += level * _surprise(
+                                ring, moments, tail, row, j, known, v, means, bins
+                            )
                     evidence = max(evidence, found[j])
-                _learn(own + rest, how, readings[row, j], y[i, j], hour, scratch)
-                readings[row, j] += 1
+                if turn == 0:
+                    alike = copysign(1.0, x[i, j]) == copysign(1.0, y[i, j])
+                    same[j] = known >= max(warm_up, 1) and x[i, j] == y[i, j] and alike
+                    continue
                 some = True
+                if values and known == 0:
+                    _begin(book, size, ends, row, j, 0, edge, v)
+                elif values:
+                    _retain(book, size, ends, row, j, 0, edge, resolution, v, gaps)
+                if season:
+                    away = _departure(mean, count, row, j, v, hour)
+                    if known == 0:
+                        _begin(book, size, ends, row, j, b, edge, away)
+                    else:
+                        _retain(book, size, ends, row, j, b, edge, resolution, away, gaps)
+                    _follow(mean, count, ends, row, j, b, v, hour)
+                if level > 0.0:
+                    _learn_level(ring, moments, tail, row, j, known, v, means, bins)
+                readings[row, j] += 1
         if not some:
             continue
         if not np.isnan(learned[i]):
-            a, b, c = across[row], across_size[row], across_ends[row]
-            if b[0] == 0:
-                _begin(a, b, c, edge, learned[i])
+            if across[1][row, 0, 0, 0] == 0:
+                _begin(*across, row, 0, 0, edge, learned[i])
             else:
-                evidence += _novelty(a, b, c, edge, learned[i], gap)
-                _retain(a, b, c, edge, resolution, learned[i], gap)
+                evidence += _novelty(*across, row, 0, 0, edge, learned[i], gap)
+                _retain(*across, row, 0, 0, edge, resolution, learned[i], gap)
         ticks = int(evidence * TICKS + 0.5)
-        top = peaks[row]
+        top = int(peaks[row])
         while top > 0 and peak[row, top - 1] <= ticks:
             top -= 1
         peak[row, top] = ticks
@@ -310,9 +289,9 @@ class Surprising(Detector):
             ring=Field(np.float64, 0.0, (d, WINDOWS[-1] if spans else 0)),
             moments=Field(np.float64, 0.0, (d, spans, 2)),
             tail=Field(np.float64, 0.0, (d, spans, BINS + 1)),
-            across=Field(np.float64, 0.0, (room_ * across,)),
-            across_size=Field(np.int16, 0, (kinds,)),
-            across_ends=Field(np.float64, 0.0, (2,)),
+            across=Field(np.float64, 0.0, (1, 1, room_ * across)),
+            across_size=Field(np.int16, 0, (1, 1, kinds)),
+            across_ends=Field(np.float64, 0.0, (1, 1, 2)),
             number=Field(np.int64),
             peak=Field(np.int16, 0, (self._peaks,)),
             peak_at=Field(np.int64, 0, (self._peaks,)),
@@ -354,13 +333,14 @@ class Surprising(Detector):
             scored, learned, _ = self.together.distances(own, rows, seen, good, may)
         names = ("book", "size", "ends", "mean", "count", "ring", "moments", "tail")
         of = tuple(state[name] for name in names)
-        names = ("across", "across_size", "across_ends", "number", "peak", "peak_at", "peaks")
-        device = tuple(state[name] for name in names)
+        across = tuple(state[name] for name in ("across", "across_size", "across_ends"))
+        rarity = tuple(state[name] for name in ("number", "peak", "peak_at", "peaks"))
         gamma, warm_up = float(river.rarity_weight), int(river.warm_up)
         how = (parts.value, parts.season, float(parts.level), self._edge)
         how = (*how, np.array(river.resolutions, np.float64), gamma, warm_up)
         given = (seen.values, seen.present, good.values, good.present, may)
-        _run(state["readings"], of, device, how, rows, times, *given, scored, learned, scores)
+        parts_of = (state["readings"], of, across, rarity, how)
+        _run(*parts_of, rows, times, *given, scored, learned, scores)
 
     def export(self, state: Fields, row: int, sensors: Sequence[str]) -> Any:
         """One device's detector."""
@@ -371,9 +351,9 @@ class Surprising(Detector):
         if self.together is not None:
             own = {name: state[f"together_{name}"] for name in self.together.fields}
             self.together.fill(out._cross, own, row, sensors)
-            if state["across_size"][row, 0]:
+            if state["across_size"][row].any():
                 places = (state["across"], state["across_size"], state["across_ends"])
-                out._distances = self._books(*(place[row] for place in places))
+                out._distances = self._books(*(place[row, 0, 0] for place in places))
         top = int(state["peaks"][row])
         out._rarity.readings = int(state["number"][row])
         out._rarity.peaks = [-tick for tick in state["peak"][row, :top].tolist()]
@@ -421,7 +401,7 @@ class Surprising(Detector):
             self.together.take_over(own, row, sensors, river._cross)
             if river._distances is not None:
                 places = (state["across"], state["across_size"], state["across_ends"])
-                self._put_books(river._distances, *(place[row] for place in places))
+                self._put_books(river._distances, *(place[row, 0, 0] for place in places))
         top = len(river._rarity.peaks)
         state["number"][row] = river._rarity.readings
         state["peak"][row, :top] = [-tick for tick in river._rarity.peaks]
