@@ -42,19 +42,20 @@ def _novelty(book, size, ends, row, j, b, edge, value, gaps):  # type: ignore[no
     product = 1.0
     for k in range(size.shape[3]):
         # Bisection without a branch, which the processor could not foresee.
-        first, count = edge[k], int(size[row, j, b, k])
+        one = np.uint64(1)
+        first, count = np.uint64(edge[k]), np.uint64(size[row, j, b, k])
         last, at = first + count, first
-        while count > 1:
-            half = count // 2
-            at += half * int(book[row, j, b, at + half - 1] < value)
+        while count > one:
+            half = count >> one
+            at = at + half if book[row, j, b, at + half - one] < value else at
             count -= half
-        at += int(book[row, j, b, at] < value)
+        at = at + one if book[row, j, b, at] < value else at
         if at == last:
-            gap = value - book[row, j, b, at - 1]
+            gap = value - book[row, j, b, at - one]
         else:
             gap = book[row, j, b, at] - value
-            if at > first and value - book[row, j, b, at - 1] < gap:
-                gap = value - book[row, j, b, at - 1]
+            if at > first and value - book[row, j, b, at - one] < gap:
+                gap = value - book[row, j, b, at - one]
         gaps[j, b, k] = gap / width if gap < width else 1.0
         product *= gaps[j, b, k] + FLOOR
     return log10(product) / size.shape[3] + 3
@@ -172,7 +173,22 @@ def _period(peak, peak_at, peaks, number, row, ticks):  # type: ignore[no-untype
 
 @kernel
 def _run(  # type: ignore[no-untyped-def]
-    readings, of, across, rarity, how, rows, times, x, here, y, good, may, scored, learned, scores
+    readings,
+    of,
+    across,
+    rarity,
+    how,
+    order,
+    rows,
+    times,
+    x,
+    here,
+    y,
+    good,
+    may,
+    scored,
+    learned,
+    scores,
 ):
     # Whole arrays and indices are handed on: a view of an array costs more than what is done in it.
     book, size, ends, mean, count, ring, moments, tail = of
@@ -182,7 +198,7 @@ def _run(  # type: ignore[no-untyped-def]
     gaps, gap = np.zeros((d, *size.shape[2:])), np.zeros((1, 1, len(resolution)))
     means, bins = np.zeros((d, len(SPANS))), np.zeros((d, len(SPANS)), np.int64)
     found, same = np.zeros(d), np.zeros(d, np.bool_)
-    for i in range(len(rows)):
+    for i in order:
         row = rows[i]
         hour = int(floor(times[i] / 3600.0) % HOURS) if isfinite(times[i]) else 0
         same[:] = False
@@ -340,7 +356,9 @@ class Surprising(Detector):
         how = (*how, np.array(river.resolutions, np.float64), gamma, warm_up)
         given = (seen.values, seen.present, good.values, good.present, may)
         parts_of = (state["readings"], of, across, rarity, how)
-        _run(*parts_of, rows, times, *given, scored, learned, scores)
+        # By device, so that its memory is near while its readings last.
+        order = np.argsort(rows, kind="stable")
+        _run(*parts_of, order, rows, times, *given, scored, learned, scores)
 
     def export(self, state: Fields, row: int, sensors: Sequence[str]) -> Any:
         """One device's detector."""
