@@ -8,13 +8,22 @@ from typing import Any
 from zlib import crc32
 
 from river.base import Base, DriftDetector, SupervisedAnomalyDetector
-from river.compose import Pipeline
+from river.compose import Pipeline, Select
 from river.drift import ADWIN
 from river.preprocessing import PreviousImputer, StatImputer
 
 from streamflow.errors import FlowError
 from streamflow.models.readable import recipe
-from streamflow.models.shape import IMPUTERS, final, imputes, is_filter, leaves, rebuilt, steps
+from streamflow.models.shape import (
+    IMPUTERS,
+    clock,
+    final,
+    imputes,
+    is_filter,
+    leaves,
+    rebuilt,
+    steps,
+)
 
 
 def check_detector(step: str, estimator: Any, target: str | None) -> None:
@@ -43,6 +52,19 @@ def check_detector(step: str, estimator: Any, target: str | None) -> None:
             raise FlowError(
                 f"step {step!r}: {type(part).__name__} comes after {type(steps(inner)[0]).__name__}"
                 f", which passes no missing values on; put it first"
+            )
+    time = clock(estimator)
+    for part in steps(inner)[:-1] if time else ():
+        first = type(part).__name__
+        if isinstance(part, Select) and time not in part.keys:
+            raise FlowError(
+                f"step {step!r}: {name} looks at the time, which {first} does not let through; "
+                f'name it there, too: "{time}"'
+            )
+        if not isinstance(part, (Select, *IMPUTERS)):
+            raise FlowError(
+                f"step {step!r}: {name} looks at the time, and {first} before it would change it; "
+                f"leave {first} out, or make {name} with time=None"
             )
     supervised = isinstance(last, SupervisedAnomalyDetector) or (
         "y" in inspect.signature(last.score_one).parameters

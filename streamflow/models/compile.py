@@ -7,6 +7,7 @@ from typing import Any
 
 from river import anomaly, compose, drift, preprocessing
 
+from streamflow.models.auto import AutoDetector
 from streamflow.models.compiled import Alone, Compiled
 from streamflow.models.kernels.adwin import Adwin
 from streamflow.models.kernels.base import (
@@ -18,15 +19,21 @@ from streamflow.models.kernels.base import (
     Watcher,
 )
 from streamflow.models.kernels.half_space_trees import Forest
+from streamflow.models.kernels.mahalanobis import Together
 from streamflow.models.kernels.max_abs import MaxAbs
 from streamflow.models.kernels.min_max import MinMax
 from streamflow.models.kernels.moments import Deviation, Gaussian
+from streamflow.models.kernels.onset import Surprising
 from streamflow.models.kernels.page_hinkley import PageHinkley
 from streamflow.models.kernels.previous_imputer import Previous
 from streamflow.models.kernels.quantile_filter import Quantile
 from streamflow.models.kernels.standard import Standard
 from streamflow.models.kernels.stat_imputer import Stat
 from streamflow.models.kernels.threshold_filter import Threshold
+from streamflow.models.level_shift import LevelShift
+from streamflow.models.mahalanobis import Mahalanobis
+from streamflow.models.novelty import ValueNovelty
+from streamflow.models.seasonal_novelty import SeasonalNovelty
 from streamflow.models.shape import is_filter, steps
 
 Part = Transformer | Imputer | Detector | Filter | Watcher
@@ -34,6 +41,11 @@ Make = Callable[[Any, tuple[str, ...]], Part]
 """The kernel of a River object that sees these sensors; or CannotCompileError says why not."""
 
 KERNELS: dict[type, Make] = {
+    AutoDetector: Surprising.of,
+    LevelShift: Surprising.of,
+    Mahalanobis: Together.of,
+    SeasonalNovelty: Surprising.of,
+    ValueNovelty: Surprising.of,
     anomaly.GaussianScorer: Gaussian.of,
     anomaly.HalfSpaceTrees: Forest.of,
     anomaly.QuantileFilter: Quantile.of,

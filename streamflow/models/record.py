@@ -14,7 +14,7 @@ from streamflow.core.faults import Faults
 from streamflow.core.state import State
 from streamflow.models.codec import RiverCodec
 from streamflow.models.learning import Decides
-from streamflow.models.shape import imputes
+from streamflow.models.shape import clock, imputes
 
 RUST_PANIC = "PanicException"
 """What River's Rust raises when it fails: no Exception, though nothing but one reading is lost."""
@@ -50,7 +50,8 @@ def score_and_learn(
     """Score each reading, then let its model learn it if `may` and, given its score, `decides`
     allow it.
 
-    A missing value is an absent key, or None if the model begins with an imputer. What is not
+    A missing value is an absent key, or None if the model begins with an imputer. A model that
+    looks at the time finds it under the name it says. What is not
     good is scored but not learned. A reading with no value at all has no score. An exception of
     the model leaves no score and is returned among the faults, for its reading to be set aside.
     """
@@ -60,6 +61,8 @@ def score_and_learn(
     seen = list(readings(batch, names, good=False))
     good = list(readings(batch, names, good=True)) if _any_flag(batch, names) else seen
     none = dict.fromkeys(sensors) if imputes(estimator) else {}
+    time = clock(estimator)
+    seconds = (batch.time / 1e9).tolist() if time else []
     # A pipeline takes the target by name, a filter only by its place.
     named = isinstance(estimator, Pipeline)
     models = state.objects
@@ -69,14 +72,17 @@ def score_and_learn(
         y = x.pop(target, None) if target else None
         if (target is not None and y is None) or (target is None and not x):
             continue
+        beside = none | {time: seconds[i]} if time else none
         model = models.get(row)
         if model is None:
             model = models[row] = deepcopy(estimator)
         try:
             if target is None:
-                score = model.score_one(none | x)
+                score = model.score_one(beside | x)
             else:
-                score = model.score_one(none | x, y=y) if named else model.score_one(none | x, y)
+                score = (
+                    model.score_one(beside | x, y=y) if named else model.score_one(beside | x, y)
+                )
             scores[i] = score
             if decides is not None:
                 allowed[i] &= bool(decides(np.array([i]), np.array([score]))[0])
@@ -85,12 +91,12 @@ def score_and_learn(
             known = good[i]
             if target is None:
                 if known:
-                    model.learn_one(none | known)
+                    model.learn_one(beside | known)
             elif known is x:
-                model.learn_one(none | x, y)
+                model.learn_one(beside | x, y)
             elif target in known:
                 y = known.pop(target)
-                model.learn_one(none | known, y)
+                model.learn_one(beside | known, y)
         except BaseException as error:  # it is the user's code: it may raise anything
             if not isinstance(error, Exception) and type(error).__name__ != RUST_PANIC:
                 raise

@@ -51,6 +51,12 @@ def final(estimator: Any) -> Any:
     return final(estimator.anomaly_detector) if is_filter(estimator) else estimator
 
 
+def clock(estimator: Any) -> str | None:
+    """The name under which the detector looks for the event time, in seconds since 1970."""
+    name = getattr(final(estimator), "time", None)
+    return name if isinstance(name, str) else None
+
+
 def leaves(estimator: Any) -> Iterator[Any]:
     """What learns: all steps but Select, those inside filters and pipelines, too."""
     if is_filter(estimator):

@@ -39,7 +39,9 @@ class Detect(Stage):
     estimator
         A River anomaly detector, or a pipeline that ends with one. Never changed itself. If it is
         random and has no seed, it gets one that follows from the names of the flow and the step.
-        A missing value is an absent key to it; None, if it begins with an imputer.
+        A missing value is an absent key to it; None, if it begins with an imputer. If it has an
+        attribute `time`, a name, it finds there the event time, seconds since 1970 UTC. "auto" is
+        `AutoDetector()`, for a stream of which nothing is known.
     sensors
         What it sees; default all sensors of the flow (without the target).
     target
@@ -98,6 +100,8 @@ class Detect(Stage):
     _pauses: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.estimator, str):
+            object.__setattr__(self, "estimator", _named(self.estimator))
         object.__setattr__(self, "recipe", recipe(self.estimator))
 
     @property
@@ -201,7 +205,7 @@ class Detect(Stage):
             check_start,
             seeded,
         )
-        from streamflow.models.shape import selected
+        from streamflow.models.shape import clock, selected
 
         check_detector(self.step, self.estimator, self.target)
         if self.target:
@@ -210,11 +214,16 @@ class Detect(Stage):
         sensors = self.sensors or tuple(s for s in schema.sensors if s != self.target)
         chosen = selected(self.estimator)
         if chosen is not None:
-            schema.require(self.step, "Select", sorted(chosen))
+            schema.require(self.step, "Select", sorted(chosen - {clock(self.estimator)}))
             sensors = [name for name in sensors if name in chosen]
         check_imputed(self.step, self.estimator, sensors)
         if self.explain:
             check_explained(self.step, self.estimator)
+        if clock(self.estimator) in sensors:
+            raise FlowError(
+                f"step {self.step!r}: its estimator looks for the time under the name of a sensor, "
+                f'{clock(self.estimator)!r}; give it another, as in time="when"'
+            )
         estimator, seeding = seeded(self.estimator, schema.flow, self.step)
         check_start(self.step, estimator, self.start)
         self._check_cold_start(schema)
@@ -365,3 +374,12 @@ def _any_good(batch: Batch, sensors: Sequence[str]) -> Mask:
     for sensor in sensors:
         out |= np.isfinite(batch[sensor]) & (batch.flags(sensor) == 0)
     return out
+
+
+def _named(name: str) -> Any:
+    """The estimator of a name."""
+    from streamflow.models.auto import AutoDetector
+
+    if name != "auto":
+        raise FlowError(f'Detect knows no estimator {name!r}; give a River detector, or "auto"')
+    return AutoDetector()

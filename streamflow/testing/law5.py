@@ -19,7 +19,7 @@ from streamflow.core.schema import Schema, Sensor
 from streamflow.core.stage import Stage
 from streamflow.core.state import State
 from streamflow.models.learning import Condition, Gate, condition
-from streamflow.models.shape import imputes
+from streamflow.models.shape import clock, imputes
 from streamflow.stages.detect import Detect
 from streamflow.stages.drift import MonitorDrift
 from streamflow.stages.impute import Impute
@@ -211,12 +211,16 @@ class _Models:
                 value = batch[name][i].item()
                 seen[name] = value if np.isfinite(value) else None
                 good[name] = None if batch.flags(name)[i] else seen[name]
+            time = clock(stage.estimator) if isinstance(stage, Detect) else None
+            if time:
+                seen[time] = good[time] = batch.time[i].item() / 1e9
             yield batch.name(i), seen, good, (bool(upstream[0][i]), bool(upstream[1][i]))
 
     def _detect(self, device: str, model: Any, seen: Any, good: Any, upstream: Any) -> float:
         stage = self.stage
         target = stage.target
-        counted = [target] if target else list(seen)
+        time = clock(stage.estimator)
+        counted = [target] if target else [name for name in seen if name != time]
         if all(seen[name] is None for name in counted):
             return float("nan")
         try:

@@ -45,6 +45,11 @@ def inlined(function: Callable[..., Any]) -> Any:
     return njit(nogil=True, error_model="numpy", inline="always")(function)
 
 
+def part(function: Callable[..., Any]) -> Any:
+    """A function that the kernels of the same file call: Numba looks for changes in that only."""
+    return njit(nogil=True, error_model="numpy")(function)
+
+
 @dataclass(frozen=True)
 class Inputs:
     """Values of n readings for one kernel.
@@ -56,22 +61,25 @@ class Inputs:
     present
         bool[n, d]; what is not present is an absent key to River. A present value may be NaN if
         a transformer made it so, as River's do.
+    time
+        int64[n], event time in ns UTC.
     """
 
     values: NDArray[np.float64]
     present: NDArray[np.bool_]
+    time: NDArray[np.int64]
 
     def take(self, rows: Any) -> Inputs:
         """Some of the readings."""
-        return Inputs(self.values[rows], self.present[rows])
+        return Inputs(self.values[rows], self.present[rows], self.time[rows])
 
     def copy(self) -> Inputs:
         """The same readings, to write in."""
-        return Inputs(self.values.copy(), self.present.copy())
+        return Inputs(self.values.copy(), self.present.copy(), self.time)
 
     def nothing(self) -> Inputs:
         """The same readings with nothing present."""
-        return Inputs(self.values, np.zeros_like(self.present))
+        return Inputs(self.values, np.zeros_like(self.present), self.time)
 
 
 def inputs(batch: Batch, sensors: Sequence[str]) -> tuple[Inputs, Inputs]:
@@ -80,14 +88,14 @@ def inputs(batch: Batch, sensors: Sequence[str]) -> tuple[Inputs, Inputs]:
     for j, sensor in enumerate(sensors):
         values[:, j] = batch[sensor]
     present = np.isfinite(values)
-    seen = Inputs(values, present)
+    seen = Inputs(values, present, batch.time)
     if batch.quality.keys().isdisjoint(sensors):
         return seen, seen
     good = present.copy()
     for j, sensor in enumerate(sensors):
         if sensor in batch.quality:
             good[:, j] &= batch.quality[sensor] == 0
-    return seen, Inputs(values, good)
+    return seen, Inputs(values, good, batch.time)
 
 
 class CannotCompileError(Exception):
@@ -134,7 +142,7 @@ class Transformer(Kernel):
         """What the next step sees, and what it may learn."""
         scored, learned = np.zeros_like(seen.values), np.zeros_like(good.values)
         self.run(state, rows, seen, good, may, scored, learned)
-        return Inputs(scored, seen.present), Inputs(learned, good.present)
+        return Inputs(scored, seen.present, seen.time), Inputs(learned, good.present, good.time)
 
 
 def without_window(scaler: Any) -> None:
