@@ -19,6 +19,8 @@ import streamflow
 FLEET = Path(streamflow.__file__).parent / "cli" / "demo_data" / "fleet.csv.gz"
 PATIENCE = 60
 """Seconds in which a server has to confirm what it was sent."""
+MOST = 10_000
+"""Messages that wait to be confirmed; the client takes 65,535."""
 
 Row = dict[str, Any]
 
@@ -60,7 +62,11 @@ def to_mqtt(topic: str, server: str, rows: Iterable[Row]) -> int:
     client = Client(CallbackAPIVersion.VERSION2)
     client.connect(host, int(port or 1883))
     client.loop_start()
-    told = [client.publish(f"{topic}/{row['machine']}", json.dumps(row), 1) for row in rows]
+    told: list[Any] = []
+    for row in rows:
+        told.append(client.publish(f"{topic}/{row['machine']}", json.dumps(row), 1))
+        if len(told) > MOST:
+            told[-MOST].wait_for_publish(PATIENCE)
     for one in told:
         one.wait_for_publish(PATIENCE)
     client.disconnect()
