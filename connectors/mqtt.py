@@ -55,6 +55,7 @@ class Receiving(Connecting, total=False):
     qos: Literal[0, 1, 2]
     format: Format
     id: str | None
+    format: Format
     connections: int
     receive_maximum: int
     session: str
@@ -97,6 +98,8 @@ class Topic(Source, Broker):
     id
         Where a message has its id: a user property of MQTT 5, or a field of its JSON. By it, and
         by its device, a message is known when it comes again; without it, by its content.
+    format
+        How messages are decoded.
     connections
         How many connections to use; each takes its share of the topics, or all of `$share` ones.
     receive_maximum
@@ -115,6 +118,7 @@ class Topic(Source, Broker):
     qos: Literal[0, 1, 2] = field(default=1, kw_only=True)
     format: Format = field(default=Json(), kw_only=True)
     id: str | None = field(default=None, kw_only=True)
+    format: Format = field(default=Json(), kw_only=True)
     connections: int = field(default=1, kw_only=True)
     receive_maximum: int = field(default=RECEIVE_MAXIMUM, kw_only=True)
     session: str = field(default="7d", kw_only=True)
@@ -136,14 +140,21 @@ class Topic(Source, Broker):
 
     @property
     def caveats(self) -> Sequence[str]:
-        """What a shared topic costs."""
-        if not Topics(self.place, self.topics).shared:
-            return ()
-        return (
-            "with $share the messages of a device come by several connections, in no order among "
-            "them: let Reorder follow. What a connection had not acknowledged when it broke waits "
-            "for its return.",
-        )
+        """What a shared topic costs, and MQTT 3.1.1."""
+        out = []
+        if Topics(self.place, self.topics).shared:
+            out.append(
+                "with $share the messages of a device come by several connections, in no order "
+                "among them: let Reorder follow. What a connection had not acknowledged when it "
+                "broke waits for its return."
+            )
+        if self.version == 3 and self.qos:
+            out.append(
+                "with MQTT 3.1.1 the broker alone says how many messages may be unacknowledged, "
+                "which is how many it gives in an epoch; Mosquitto gives 20 unless "
+                "max_inflight_messages is raised."
+            )
+        return out
 
     @property
     def window(self) -> int:

@@ -1,9 +1,9 @@
 """The flow of 01_quickstart.py on a topic of Kafka: one line differs.
 
 With Docker, `docker compose --file examples/servers/compose.yaml up`; without it,
-`python examples/servers/kafka_broker.py --topic telemetry`. Then
+`python examples/servers/both.py`. Then
 
-    python examples/servers/fill.py telemetry             # sends the file of 01 to the topic
+    python examples/servers/fill.py kafka telemetry       # sends the file of 01 to the topic
     streamflow check examples/07_from_kafka.py --connect
     streamflow run examples/07_from_kafka.py --state state/kafka     # Ctrl-C ends it
 

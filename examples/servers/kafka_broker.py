@@ -4,7 +4,7 @@ sh tests/servers/install_kafka.sh gets Kafka. Then
 
     python examples/servers/kafka_broker.py --topic telemetry --topic alerts
 
-runs a broker on 127.0.0.1:9092 until Ctrl-C.
+runs a broker on 127.0.0.1:9092 until Ctrl-C; both.py runs one, and a Mosquitto.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 VERSION = "4.1.2"
@@ -187,11 +188,12 @@ def main() -> None:
         try:
             broker.make_topics(options.topic)
             print(f"Kafka is at {broker.address}; Ctrl-C ends it", flush=True)
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            signal.pause()
         finally:
             broker.stop()
 
 
 if __name__ == "__main__":
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    main()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        main()

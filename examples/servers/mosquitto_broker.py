@@ -18,6 +18,8 @@ from kafka_broker import Missing, free_port
 PATIENCE = 30
 SBIN = "/usr/sbin/mosquitto"
 """Where Debian puts it, which is not on everybody's path."""
+KEEPS = ("max_queued_messages 0", "persistence true", "autosave_interval 1")
+"""Settings with which it keeps what it was given, but for the last second before a kill."""
 
 
 def program() -> str:

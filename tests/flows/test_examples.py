@@ -78,7 +78,7 @@ def reasons(result: Result) -> list[tuple[str, int, str]]:
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 7
+    assert len(EXAMPLES) == 8
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

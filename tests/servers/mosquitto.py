@@ -27,11 +27,8 @@ class Mosquitto(Broker):
     @contextmanager
     def client(self, **options: Any) -> Iterator[Person]:
         """Somebody who publishes and listens."""
-        person = Person(self.port, **options)
-        try:
+        with Person.of(self.port, **options) as person:
             yield person
-        finally:
-            person.close()
 
 
 MakeBroker = Callable[..., Mosquitto]
@@ -76,6 +73,16 @@ class Person:
         self.paho.connect("127.0.0.1", port)
         self.paho.loop_start()
         until(self.paho.is_connected)
+
+    @classmethod
+    @contextmanager
+    def of(cls, port: int, **options: Any) -> Iterator[Person]:
+        """Somebody who is gone at the end."""
+        person = cls(port, **options)
+        try:
+            yield person
+        finally:
+            person.close()
 
     def say(self, messages: Iterable[tuple[str, bytes]], qos: int = 1, **more: Any) -> None:
         """Publish, and wait until the broker has confirmed all."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import suppress
 
 
 class Proxy:
-    """Forwards connections to a port on loopback."""
+    """Forwards connections to a port on loopback, after so many seconds each way."""
 
-    def __init__(self, to: int) -> None:
-        self._to = to
+    def __init__(self, to: int, delay: float = 0) -> None:
+        self._to, self._delay = to, delay
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._open: list[socket.socket] = []
@@ -46,6 +47,7 @@ class Proxy:
         with suppress(OSError):
             while data := one.recv(65536):
                 self.passes.wait()
+                time.sleep(self._delay)
                 other.sendall(data)
         for end in (one, other):
             with suppress(OSError):

@@ -279,5 +279,7 @@ def test_what_a_flow_promises_on_a_shared_topic() -> None:
     report = check(flow, Path("not-there"))
     assert any("with $share" in sentence and "Reorder" in sentence for sentence in report.promise)
     assert any("gives it again after a restart" in sentence for sentence in report.promise)
+    old = check(Flow("test", sensors=["t"]) | mqtt.topic("a/{device}", client="a", version=3))
+    assert any("max_inflight_messages" in sentence for sentence in old.promise)
     weak = Flow("test", sensors=["t"]) | mqtt.topic("a/{device}", qos=0)
     assert "mqtt: what arrives while the flow is down is lost." in check(weak).promise

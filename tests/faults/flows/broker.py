@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any
 
-from streamflow_connectors import files, mqtt
+from streamflow_connectors import _mqtt_inbox, files, mqtt
 
 from streamflow import Alert, Flow, stage
 
@@ -17,6 +18,16 @@ def running(r: Any, memory: Any) -> dict[str, float]:
     return {"total": memory.total, "count": memory.count}
 
 
+if os.environ.get("UNACKNOWLEDGED"):
+    # It dies where the state that holds its messages is durable, and they are not acknowledged.
+    class Dying(_mqtt_inbox.TopicReader):
+        def committed(self, position: Any) -> None:
+            if position and position["received"]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            super().committed(position)
+
+    _mqtt_inbox.TopicReader = Dying  # type: ignore[misc]
+
 port = int(os.environ.get("PORT", "1883"))
 flow = (
     Flow("broker", sensors=["t"], tags=["site"])
@@ -24,6 +35,9 @@ flow = (
         "plant/{site}/{device}/telemetry",
         port=port,
         client="flow",
+        ca=os.environ.get("CA"),
+        certificate=os.environ.get("CERTIFICATE"),
+        key=os.environ.get("KEY"),
         keepalive=os.environ.get("KEEPALIVE", "30s"),
         receive_maximum=int(os.environ.get("RECEIVE_MAXIMUM", "2000")),
     )
