@@ -39,8 +39,12 @@ if TYPE_CHECKING:
     from streamflow.formats.arrow import Arrow as Arrow
     from streamflow.formats.csv import Csv as Csv
     from streamflow.formats.json import Json as Json
+    from streamflow.models.auto import AutoDetector as AutoDetector
     from streamflow.models.learning import Gate as Gate
+    from streamflow.models.level_shift import LevelShift as LevelShift
+    from streamflow.models.mahalanobis import Mahalanobis as Mahalanobis
     from streamflow.models.novelty import ValueNovelty as ValueNovelty
+    from streamflow.models.seasonal_novelty import SeasonalNovelty as SeasonalNovelty
     from streamflow.stages.alert import Alert as Alert
     from streamflow.stages.detect import Detect as Detect
     from streamflow.stages.drift import MonitorDrift as MonitorDrift
@@ -53,6 +57,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Alert": "stages.alert",
     "Arrow": "formats.arrow",
+    "AutoDetector": "models.auto",
     "Batch": "core.batch",
     "Csv": "formats.csv",
     "DeadLetter": "core.connect",
@@ -65,6 +70,8 @@ _HOME = {
     "Gate": "models.learning",
     "Impute": "stages.impute",
     "Json": "formats.json",
+    "LevelShift": "models.level_shift",
+    "Mahalanobis": "models.mahalanobis",
     "Map": "stages.map",
     "Memory": "core.memory",
     "Message": "core.connect",
@@ -76,6 +83,7 @@ _HOME = {
     "Reader": "core.connect",
     "Reject": "stages.map",
     "Schema": "core.schema",
+    "SeasonalNovelty": "models.seasonal_novelty",
     "Sensor": "core.schema",
     "Sink": "core.connect",
     "Source": "core.connect",
