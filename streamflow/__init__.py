@@ -41,8 +41,12 @@ if TYPE_CHECKING:
     from streamflow.formats.csv import Csv as Csv
     from streamflow.formats.json import Json as Json
     from streamflow.formats.msgpack import MsgPack as MsgPack
+    from streamflow.models.auto import AutoDetector as AutoDetector
     from streamflow.models.learning import Gate as Gate
+    from streamflow.models.level_shift import LevelShift as LevelShift
+    from streamflow.models.mahalanobis import Mahalanobis as Mahalanobis
     from streamflow.models.novelty import ValueNovelty as ValueNovelty
+    from streamflow.models.seasonal_novelty import SeasonalNovelty as SeasonalNovelty
     from streamflow.stages.alert import Alert as Alert
     from streamflow.stages.deduplicate import Deduplicate as Deduplicate
     from streamflow.stages.despike import Despike as Despike
@@ -65,6 +69,7 @@ _HOME = {
     "Alert": "stages.alert",
     "Arrow": "formats.arrow",
     "Avro": "formats.avro",
+    "AutoDetector": "models.auto",
     "Batch": "core.batch",
     "Csv": "formats.csv",
     "DeadLetter": "core.connect",
@@ -81,7 +86,9 @@ _HOME = {
     "Impute": "stages.impute",
     "Incidents": "stages.incidents",
     "Json": "formats.json",
+    "LevelShift": "models.level_shift",
     "Maintenance": "stages.maintenance",
+    "Mahalanobis": "models.mahalanobis",
     "Map": "stages.map",
     "Memory": "core.memory",
     "Message": "core.connect",
@@ -96,6 +103,7 @@ _HOME = {
     "Reorder": "stages.reorder",
     "Resample": "stages.resample",
     "Schema": "core.schema",
+    "SeasonalNovelty": "models.seasonal_novelty",
     "Sensor": "core.schema",
     "Silent": "stages.silent",
     "Sink": "core.connect",

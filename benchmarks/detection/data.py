@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def _series(path: Path) -> list[Series]:
     time = columns.pop("timestamp").astype("datetime64[ns]").astype(np.int64)
     edges = [0, *(np.flatnonzero(file[1:] != file[:-1]) + 1).tolist(), len(file)]
     out = []
-    for first, last in zip(edges[:-1], edges[1:], strict=True):
+    for first, last in pairwise(edges):
         part = {name: column[first:last] for name, column in columns.items()}
         labels = [part.pop(name, np.zeros(0)) for name in LABELS]
         rows = np.zeros(last - first, np.int32)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from math import ceil
 from typing import Any
 
@@ -120,16 +121,15 @@ class Corpus:
     def best(self, scores: Mapping[str, Values], profile: str = "") -> tuple[float, float]:
         """The most points that a threshold earns, and that threshold; infinity is never."""
         missed, false = PROFILES[profile or "standard"]
-        found = np.concatenate(
-            [np.nan_to_num(scores[file.name])[file.judged] for file in self.files]
-        )
+        parts = [np.nan_to_num(scores[file.name])[file.judged] for file in self.files]
+        found = np.concatenate(parts)
         order = np.argsort(-found, kind="stable")
         window, worth = self._window[order], self._worth[order]
         earned = np.where(window < 0, false * worth, 0.0)
         inside = np.flatnonzero(window >= 0)
         inside = inside[np.argsort(window[inside], kind="stable")]
         edges = np.flatnonzero(np.diff(window[inside], prepend=-1, append=-1))
-        for first, end in zip(edges[:-1], edges[1:], strict=True):
+        for first, end in pairwise(edges.tolist()):
             # As the threshold falls a window is worth the best of what is above it.
             rows = inside[first:end]
             earned[rows] = np.diff(np.maximum.accumulate(worth[rows]), prepend=-missed)

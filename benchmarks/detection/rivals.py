@@ -73,3 +73,5 @@ RIVALS: dict[str, Rule] = {
     "EWMA": ewma,
     "windowed Gaussian": windowed,
 }
+QUICK = {name: RIVALS[name] for name in ("EWMA", "windowed Gaussian")}
+"""Those that take seconds for all of the corpus."""

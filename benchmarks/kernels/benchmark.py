@@ -22,6 +22,11 @@ FLOORS = {
     "StatImputer": QUICK,
     "PageHinkley": QUICK,
     "ADWIN": 2.5,
+    "AutoDetector": QUICK,
+    "LevelShift": QUICK,
+    "Mahalanobis": QUICK,
+    "SeasonalNovelty": QUICK,
+    "ValueNovelty": QUICK,
 }
 """Estimator -> how many times River's rate its kernel reaches, with 1,000 devices and more."""
 SMALL = 0.4

@@ -13,6 +13,7 @@ from river import anomaly, drift, preprocessing, stats
 from benchmarks.kernels import loops
 from benchmarks.kernels.data import SENSORS, SIZES, stream, take
 from benchmarks.kernels.ours import Bare, InStage, stage_of
+from streamflow import AutoDetector, LevelShift, Mahalanobis, SeasonalNovelty, ValueNovelty
 
 WINDOW = 250
 """Rounds until every forest scores: its first window is full. All other detectors score, too."""
@@ -55,6 +56,11 @@ DUELS = {
     "StandardScaler": Duel(lambda: preprocessing.StandardScaler(), loops.transform),
     "MinMaxScaler": Duel(lambda: preprocessing.MinMaxScaler(), loops.transform),
     "MaxAbsScaler": Duel(lambda: preprocessing.MaxAbsScaler(), loops.transform),
+    "AutoDetector": Duel(AutoDetector, loops.score, heavy=True),
+    "LevelShift": Duel(LevelShift, loops.score, heavy=True),
+    "Mahalanobis": Duel(Mahalanobis, loops.score),
+    "SeasonalNovelty": Duel(SeasonalNovelty, loops.score, heavy=True),
+    "ValueNovelty": Duel(ValueNovelty, loops.score, heavy=True),
     "PreviousImputer": Duel(lambda: preprocessing.PreviousImputer(), loops.fill),
     "StatImputer": Duel(
         lambda: preprocessing.StatImputer(*((name, stats.Mean()) for name in SENSORS)), loops.fill

@@ -12,7 +12,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from river import anomaly, compose, drift, preprocessing, stats
 
-from streamflow import Gate
+from streamflow import (
+    AutoDetector,
+    Gate,
+    LevelShift,
+    Mahalanobis,
+    SeasonalNovelty,
+    ValueNovelty,
+)
 from streamflow.core.batch import Batch
 from streamflow.core.index import Index
 from streamflow.core.memory import Memory
@@ -243,6 +250,57 @@ def test_page_hinkley(
 @given(imputer=imputers(), stream=streams("xy"))
 def test_imputers_of_a_stage(imputer: Any, stream: Stream) -> None:
     compiled_equals_river(imputer, ["x", "y"], stream)
+
+
+WARM = st.sampled_from([0, 3, 30])
+RESOLUTIONS = st.sampled_from([(0.0025, 0.005, 0.01), (0.1,), (0.2, 0.5)])
+OWN = st.one_of(
+    st.builds(ValueNovelty, resolutions=RESOLUTIONS, warm_up=WARM),
+    st.builds(
+        SeasonalNovelty, resolutions=RESOLUTIONS, warm_up=WARM, time=st.sampled_from(["time", None])
+    ),
+    st.builds(LevelShift, warm_up=WARM, rarity_weight=st.sampled_from([0.5, 1.25])),
+    st.builds(AutoDetector, warm_up=WARM),
+    st.builds(
+        Mahalanobis,
+        ridge=st.sampled_from([0.0, 0.5, 2.0]),
+        grace=st.integers(0, 30),
+        warm_up=st.integers(0, 60),
+    ),
+)
+
+
+def hourly(stream: Stream) -> Stream:
+    """The stream with 100 minutes from each reading to the next."""
+    batches = [item for item in stream.items if isinstance(item, Batch)]
+    return Stream(tuple(batch.replace(time=batch.time * 6_000 * 10**9) for batch in batches))
+
+
+@drawn(60)
+@given(
+    model=OWN,
+    sensors=st.sampled_from(["x", "xy", "zxy"]),
+    stream=streams("xyz"),
+    learn=st.sampled_from([True, True, "score < 4"]),
+)
+def test_detectors_of_our_own(model: Any, sensors: str, stream: Stream, learn: Any) -> None:
+    compiled_equals_river(model, list(sensors), hourly(stream), learn=learn)
+
+
+@pytest.mark.parametrize("kind", ["noise", "growth", "unkind at times"])
+def test_all_parts_of_the_auto_detector_over_a_long_stream(kind: str) -> None:
+    rng, n = np.random.default_rng(7), 2000
+    columns = {name: np.cumsum(rng.normal(0, 1, n)) for name in "xy"}
+    columns["z"] = columns["x"] + rng.normal(0, 0.1, n)
+    if kind == "growth":
+        columns["y"] = 1.01 ** np.arange(n)
+    if kind == "unkind at times":
+        columns["y"] = np.where(rng.random(n) < 0.01, rng.choice(UNKIND, n), columns["y"])
+    columns["x"][rng.random(n) < 0.1] = np.nan
+    time = np.arange(n)
+    whole = Batch(["a"], np.zeros(n, np.int32), time, time, columns)
+    stream = Stream(tuple(whole.take(np.arange(i, i + 500)) for i in range(0, n, 500)))
+    compiled_equals_river(AutoDetector(), ["x", "y", "z"], hourly(stream))
 
 
 def test_what_is_not_compiled_is_said() -> None:

@@ -33,9 +33,9 @@ def test_a_pipeline_by_the_names_of_its_steps() -> None:
 
 def test_numbers_in_a_row_by_range_and_first_few() -> None:
     told = learned(ValueNovelty())
-    assert told["readings"] == 40
-    assert told["sensors"]["t"]["high"] == max(x["t"] for x in READINGS)
-    peaks = told["peaks_at"]
+    assert told["rarity"]["readings"] == 40
+    assert told["sensors"]["t"]["value"]["high"] == max(x["t"] for x in READINGS)
+    peaks = told["rarity"]["at"]
     assert peaks["shape"] == [len(peaks["first"])] or len(peaks["first"]) == 5
     assert peaks["max"] <= 39
 
