@@ -55,7 +55,6 @@ class Receiving(Connecting, total=False):
     qos: Literal[0, 1, 2]
     format: Format
     id: str | None
-    format: Format
     connections: int
     receive_maximum: int
     session: str
@@ -98,8 +97,6 @@ class Topic(Source, Broker):
     id
         Where a message has its id: a user property of MQTT 5, or a field of its JSON. By it, and
         by its device, a message is known when it comes again; without it, by its content.
-    format
-        How messages are decoded.
     connections
         How many connections to use; each takes its share of the topics, or all of `$share` ones.
     receive_maximum
@@ -118,7 +115,6 @@ class Topic(Source, Broker):
     qos: Literal[0, 1, 2] = field(default=1, kw_only=True)
     format: Format = field(default=Json(), kw_only=True)
     id: str | None = field(default=None, kw_only=True)
-    format: Format = field(default=Json(), kw_only=True)
     connections: int = field(default=1, kw_only=True)
     receive_maximum: int = field(default=RECEIVE_MAXIMUM, kw_only=True)
     session: str = field(default="7d", kw_only=True)

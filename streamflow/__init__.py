@@ -68,8 +68,8 @@ if TYPE_CHECKING:
 _HOME = {
     "Alert": "stages.alert",
     "Arrow": "formats.arrow",
-    "Avro": "formats.avro",
     "AutoDetector": "models.auto",
+    "Avro": "formats.avro",
     "Batch": "core.batch",
     "Csv": "formats.csv",
     "DeadLetter": "core.connect",
