@@ -78,7 +78,8 @@ class Lab:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env={**os.environ, **self.environment},
+                # Kernels as plain Python: what is broken here is not them, and they load slowly.
+                env={**os.environ, "NUMBA_DISABLE_JIT": "1", **self.environment},
                 stdout=out,
                 stderr=err,
                 text=True,

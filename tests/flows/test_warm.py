@@ -15,7 +15,7 @@ from streamflow.cli.main import main
 
 FLOW = """
 from river import anomaly
-from streamflow import Alert, Detect, Flow, Impute
+from streamflow import Detect, Flow, Impute
 from streamflow_connectors import files
 
 flow = (
@@ -23,8 +23,7 @@ flow = (
     | files.csv("in.csv")
     | Impute("1h")
     | Detect(anomaly.GaussianScorer(None, 5), target="t", learn="score < 0.9")
-    | Alert("score > 0.9")
-    | files.jsonl("out.jsonl", of="alerts")
+    | files.jsonl("out.jsonl", of="rows", where="score > 0.9")
 )
 """
 RUN = """
