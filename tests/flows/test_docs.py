@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "tests/README.md"]
 PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
 PROGRAMS = ["README.md", "CONTRIBUTING.md", "docs/concepts.md", "docs/kafka.md", "docs/kernels.md"]
+PROGRAMS += ["docs/mqtt.md"]
 
 NESTED = ["state", "dead-letters"]
 """Commands with actions, which have options of their own."""
