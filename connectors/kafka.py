@@ -141,13 +141,18 @@ class KafkaTopic(Source):
 
     @property
     def caveats(self) -> Sequence[str]:
-        """What it takes for the alerts to be the same after a crash; `key` says that it is so."""
-        if self.key:
-            return ()
-        return (
-            "the readings of a device must be in one partition, which they are if the device is "
-            "the key of its messages; else let Reorder follow.",
-        )
+        """What it takes to give the same after a crash, and what `start` passes over."""
+        out = []
+        if not self.key:
+            out.append(
+                "the readings of a device must be in one partition, which they are if the device "
+                "is the key of its messages; else let Reorder follow."
+            )
+        if self.start != "earliest":
+            out.append(
+                f"without --state each run starts at {self.start!r}: what came before is not read."
+            )
+        return out
 
     def probe(self) -> str:
         """Ask the servers for the topic."""

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+from calendar import timegm
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -154,5 +155,5 @@ def _sent_at(row: dict[str, Any]) -> int:
     if row["status"] != "opened":
         return 0
     whole, _, fraction = row["time"].removesuffix("Z").partition(".")
-    seconds = time.mktime(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) - time.timezone
-    return int(seconds) * 10**9 + int(fraction.ljust(9, "0") or 0)
+    seconds = timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S"))
+    return seconds * 10**9 + int(fraction.ljust(9, "0") or 0)

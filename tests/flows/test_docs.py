@@ -27,7 +27,7 @@ PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "tes
 PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
 PROGRAMS = ["README.md", "CONTRIBUTING.md"]
 _NAMED = ("backtest", "concepts", "field-faults", "formats", "from-score-to-alert", "kafka")
-PROGRAMS += [f"docs/{name}.md" for name in (*_NAMED, "kernels", "notifications")]
+PROGRAMS += [f"docs/{name}.md" for name in (*_NAMED, "kernels", "mqtt", "notifications")]
 
 NESTED = ["state", "dead-letters"]
 """Commands with actions, which have options of their own."""

@@ -99,7 +99,7 @@ def test_a_snapshot_returns_only_when_the_broker_has_confirmed(
     with broker.client() as listener:
         listener.listen("a")
         proxy.passes.set()
-        assert done.wait(20)
+        assert done.wait(60)
         until(lambda: len({m.payload for m in listener.heard}) == 10)
     assert writer.counts()["unconfirmed"] == 0
     proxy.close()
@@ -137,11 +137,12 @@ def test_the_flow_waits_for_a_broker_that_takes_nothing(
     writer = open_(mqtt.publish("a", of="alerts", port=proxy.port))
     thread = threading.Thread(target=writer.write, args=(events(500),), daemon=True)
     thread.start()
-    thread.join(0.3)
+    until(lambda: writer.counts()["unconfirmed"] == 100)
+    thread.join(0.2)
     assert thread.is_alive()
     assert writer.counts()["unconfirmed"] == 100
     proxy.passes.set()
-    thread.join(20)
+    thread.join()
     writer.snapshot()
     assert writer.counts()["published"] == 500
     proxy.close()
