@@ -11,7 +11,7 @@ goes, and write down when a score stays high. The data is the one that `streamfl
 from pathlib import Path
 
 import streamflow
-from streamflow import Alert, Detect, Flow, Impute, Sensor, Validate, ValueNovelty
+from streamflow import Alert, AutoDetector, Detect, Flow, Impute, Sensor, Validate
 from streamflow_connectors import files
 
 FLEET = Path(streamflow.__file__).parent / "cli" / "demo_data" / "fleet.csv.gz"
@@ -26,7 +26,7 @@ flow = (
     | files.csv(FLEET)
     | Validate()
     | Impute(hold="6h")
-    | Detect(ValueNovelty())
-    | Alert(f"score > {ValueNovelty.ALERT_LIMIT}", hold="6h")
+    | Detect("auto")
+    | Alert(f"score > {AutoDetector.ALERT_LIMIT}", hold="6h")
     | files.jsonl("alerts.jsonl", of="alerts")
 )

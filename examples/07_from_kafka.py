@@ -10,7 +10,7 @@ With Docker, `docker compose --file examples/servers/compose.yaml up`; without i
 It writes the same alerts.jsonl.
 """
 
-from streamflow import Alert, Detect, Flow, Impute, Sensor, Validate, ValueNovelty
+from streamflow import Alert, AutoDetector, Detect, Flow, Impute, Sensor, Validate
 from streamflow_connectors import files, kafka
 
 flow = (
@@ -23,7 +23,7 @@ flow = (
     | kafka.topic("telemetry", servers="127.0.0.1:9092", group="quickstart", key="machine")
     | Validate()
     | Impute(hold="6h")
-    | Detect(ValueNovelty())
-    | Alert(f"score > {ValueNovelty.ALERT_LIMIT}", hold="6h")
+    | Detect("auto")
+    | Alert(f"score > {AutoDetector.ALERT_LIMIT}", hold="6h")
     | files.jsonl("alerts.jsonl", of="alerts")
 )

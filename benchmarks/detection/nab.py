@@ -86,7 +86,7 @@ class Corpus:
     100.0
     >>> scores[20] = 1
     >>> round(corpus.score({"a": scores}, 0.5), 1)
-    89.0
+    94.5
     >>> corpus.best({"a": scores}) == (corpus.score({"a": scores}, 1.0), 1.0)
     True
     """

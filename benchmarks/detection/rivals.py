@@ -26,14 +26,14 @@ def trees(readings: Sequence[Reading]) -> Iterator[float]:
 
 def gaussian(readings: Sequence[Reading]) -> Iterator[float]:
     """GaussianScorer with a window of 500, of the first sensor."""
-    model = anomaly.GaussianScorer(window_size=500)
+    model: Any = anomaly.GaussianScorer(window_size=500)
     for x in readings:
         y = next(iter(x.values()))
-        try:
-            yield model.score_one(None, y)
-        except (TypeError, ZeroDivisionError):
-            # On constant values its variance comes out negative.
-            yield 0.0
+        sigma: Any = model.gaussian.sigma
+        # On constant values its variance is what rounding leaves, negative at times: it would
+        # raise, or score 1 for ever.
+        known = isinstance(sigma, float) and sigma > 1e-6 * abs(model.gaussian.mu)
+        yield model.score_one(None, y) if known else 0.0
         model.learn_one(None, y)
 
 

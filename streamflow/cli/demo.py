@@ -34,7 +34,7 @@ def demo_flow(data: Path) -> Flow:
     """The flow of the demo: seven machines and services as the devices of one fleet."""
     from river import drift
 
-    from streamflow import Alert, Detect, Flow, Impute, MonitorDrift, Sensor, Validate, ValueNovelty
+    from streamflow import Alert, AutoDetector, Detect, Flow, Impute, MonitorDrift, Sensor, Validate
     from streamflow.flow.registry import file_source
 
     fleet = Flow(
@@ -45,9 +45,9 @@ def demo_flow(data: Path) -> Flow:
         | file_source(str(data))
         | Validate()
         | Impute(hold="6h")
-        | Detect(ValueNovelty())
+        | Detect("auto")
         | MonitorDrift("value", drift.ADWIN(delta=1e-6))
-        | Alert(f"score > {ValueNovelty.ALERT_LIMIT}", hold="6h")
+        | Alert(f"score > {AutoDetector.ALERT_LIMIT}", hold="6h")
     )
 
 

@@ -59,9 +59,9 @@ class ValueNovelty(Onset):
         A score above 4.5 is worth an alert. It asks for a return period of 16 readings at
         evidence 3 (a value as far away as the whole range), 100 at evidence 2 and 630 at
         evidence 1; from 20,000 readings on, of 71, 450 and 2,800. Chosen on the 58 series of the
-        Numenta Anomaly Benchmark, where it scores 70.4 (standard), 62.7 (few false alarms) and
-        75.1 (few misses); 4.3 to 4.7 comes within three points of that. Of the first 5,000
-        readings of Gaussian noise 6 exceed it.
+        Numenta Anomaly Benchmark, where it scores 69.9 (standard), 62.4 (few false alarms) and
+        74.5 (few misses); 4.2 to 4.6 comes within three points of that. Of the first 5,000
+        readings of Gaussian noise 5 exceed it.
 
     Examples
     --------
