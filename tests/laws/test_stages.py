@@ -9,10 +9,12 @@ from river import anomaly, compose, drift, preprocessing, stats
 
 from streamflow import (
     Alert,
+    AutoDetector,
     Detect,
     Flow,
     Gate,
     Impute,
+    Mahalanobis,
     Map,
     MonitorDrift,
     Reject,
@@ -104,6 +106,8 @@ SCENARIOS: dict[str, list[Flow]] = {
         on(Detect(anomaly.QuantileFilter(preprocessing.PreviousImputer() | trees(), q=0.5))),
         on(Detect(preprocessing.StatImputer(("t", stats.Mean())) | ValueNovelty(warm_up=3))),
         on(Detect(ValueNovelty(warm_up=3))),
+        on(Detect(AutoDetector(warm_up=3))),
+        on(Detect(Mahalanobis(grace=1, warm_up=3), learn="score < 9")),
     ],
     "monitor_drift": [
         on(MonitorDrift("t", EAGER)),
