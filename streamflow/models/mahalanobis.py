@@ -100,7 +100,7 @@ class Mahalanobis(AnomalyDetector):
     ALERT_LIMIT: ClassVar[float] = 1.0
 
     def __init__(
-        self, *, ridge: float = 2.0, smoothing: float = 0.05, grace: int = 200, warm_up: int = 400
+        self, *, ridge: float = 1.0, smoothing: float = 0.05, grace: int = 200, warm_up: int = 400
     ) -> None:
         self.ridge = ridge
         self.smoothing = smoothing

@@ -11,6 +11,7 @@ from river import anomaly, compose, drift, preprocessing, stats
 
 from streamflow import (
     Alert,
+    AutoDetector,
     Deduplicate,
     Despike,
     Detect,
@@ -18,6 +19,7 @@ from streamflow import (
     Gate,
     GuardClock,
     Impute,
+    Mahalanobis,
     Maintenance,
     Map,
     MonitorDrift,
@@ -151,6 +153,8 @@ SCENARIOS: dict[str, list[Flow]] = {
         on(Detect(ValueNovelty(warm_up=3), cold_start="site", evidence=3, name="young")),
         on(Detect(preprocessing.MinMaxScaler() | trees(), explain=True)),
         on(Detect(ValueNovelty(warm_up=3), explain=True, gate=Gate("score > 0.5", 2, 3))),
+        on(Detect(AutoDetector(warm_up=3))),
+        on(Detect(Mahalanobis(grace=1, warm_up=3), learn="score < 9")),
     ],
     "monitor_drift": [
         on(MonitorDrift("t", EAGER)),

@@ -352,8 +352,8 @@ class Surprising(Detector):
         across = tuple(state[name] for name in ("across", "across_size", "across_ends"))
         rarity = tuple(state[name] for name in ("number", "peak", "peak_at", "peaks"))
         gamma, warm_up = float(river.rarity_weight), int(river.warm_up)
-        how: tuple[Any, ...] = (parts.value, parts.season, float(parts.level), self._edge)
-        how = (*how, np.array(river.resolutions, np.float64), gamma, warm_up)
+        made_of = (parts.value, parts.season, float(parts.level))
+        how = (*made_of, self._edge, np.array(river.resolutions, np.float64), gamma, warm_up)
         given = (seen.values, seen.present, good.values, good.present, may)
         parts_of = (state["readings"], of, across, rarity, how)
         # By device, so that its memory is near while its readings last.
