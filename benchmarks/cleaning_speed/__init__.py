@@ -1,1 +1,1 @@
-"""Cleaning stages beside the per-reading loop one would write, and a copy of the columns."""
+"""What each cleaning stage costs a reading, beside a loop and a copy of the columns."""

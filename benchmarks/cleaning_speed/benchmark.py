@@ -1,20 +1,18 @@
-"""Runs all stages in one process, by turns with their loops, and makes the report."""
+"""Runs all stages in one process, by turns with their loops, then the chain; makes the report."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from benchmarks import process
+from benchmarks.cleaning_speed.chain import FLOOR, NAME
 from benchmarks.cleaning_speed.data import SIZES
 from benchmarks.frame import Case, Report
 from benchmarks.machine import describe
 
-SMALL = 0.4
-"""The share of a floor that runs of a few milliseconds on a machine that others use must reach."""
-
 
 def run(size: str, repeats: int) -> Report:
-    """Compare each stage with a loop over the readings, and with a copy of the columns.
+    """Compare each stage with a loop and a copy of the columns, the chain with the hot path.
 
     Parameters
     ----------
@@ -26,25 +24,20 @@ def run(size: str, repeats: int) -> Report:
     Raises
     ------
     BenchmarkError
-        If a stage gives other readings than its loop.
+        If a stage of times gives other readings than its loop.
     """
-    found = process.call("benchmarks.cleaning_speed.duel:duels", size, repeats)
-    counts = ", ".join(f"{devices:,}" for devices in SIZES[size].devices)
-    about = f"{counts} devices with three sensors; {repeats} runs of each side, equal readings."
-    cases = [case for one in found for case in _cases(one, size)]
+    place = "benchmarks.cleaning_speed"
+    cases = []
+    for one in process.call(f"{place}.duel:duels", size, repeats):
+        ns, name = one["ns"], one["name"]
+        if "loop" in ns:
+            cases.append(_case(f"{name}: loop", ns["stage"], ns["loop"], one["floor"]))
+        cases.append(_case(f"{name}: copy", ns["stage"], ns["copy"], None))
+    ns = process.call(f"{place}.chain:run", size, repeats)
+    cases.append(_case(f"{NAME}: the hot path", ns["chain"], ns["hot path"], FLOOR))
+    about = f"three sensors; {repeats} runs of each side, {SIZES[size]:,} readings a run."
     return Report("cleaning_speed", size, describe(), tuple(cases), about)
 
 
-def _cases(one: dict[str, Any], size: str) -> list[Case]:
-    floor = one["floor"] * (SMALL if size == "small" else 1)
-    return [
-        Case(
-            f"{one['name']}, {one['devices']:,}: {side}",
-            "ns/reading",
-            tuple(one["ns"]["stage"]),
-            tuple(one["ns"][side]),
-            lower_is_better=True,
-            floor=floor if side == "loop" else None,
-        )
-        for side in ("loop", "copy")
-    ]
+def _case(name: str, ours: Any, theirs: Any, floor: float | None) -> Case:
+    return Case(name, "ns/reading", tuple(ours), tuple(theirs), lower_is_better=True, floor=floor)

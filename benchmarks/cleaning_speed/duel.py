@@ -1,39 +1,44 @@
-"""One stage on one number of devices: three sides by turns in one process, equal results."""
+"""One stage on one number of devices: all sides by turns in one process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from time import process_time
 from typing import Any
 
 import numpy as np
 
-from benchmarks.cleaning_speed.data import SENSORS, SIZES, batches, dicts
+from benchmarks.cleaning_speed.data import HIGH, LOW, SENSORS, SIZES
 from benchmarks.cleaning_speed.pairs import PAIRS, Pair
 from streamflow import Batch, Schema, Sensor, Stage
 from streamflow.core.index import Index
 from streamflow.core.state import State
 
 
-class InStage:
-    """A stage, with the state of some devices."""
+class Row:
+    """Stages in a row, with the state of some devices."""
 
-    def __init__(self, stage: Stage, names: Sequence[str]) -> None:
-        self.stage = stage.bind(Schema("device", "time", {name: Sensor() for name in SENSORS}))
+    def __init__(self, stages: Sequence[Stage], names: Sequence[str]) -> None:
+        sensors = {name: Sensor("degC", low=LOW, high=HIGH) for name in SENSORS}
+        self.stages = [stage.bind(Schema("device", "time", sensors)) for stage in stages]
         index = Index()
         rows = [index.add(name) for name in names]
-        self.state = State("benchmark", stage.step, self.stage.memory, index)
-        self.state.table.grow(len(names))
-        self.stage.on_devices(names, rows, self.state)
+        self.states = [State("benchmark", one.step, one.memory, index) for one in self.stages]
+        for stage, state in zip(self.stages, self.states, strict=True):
+            state.table.grow(len(names))
+            stage.on_devices(names, rows, state)
 
     def run(self, given: Sequence[Batch]) -> list[Batch]:
-        """Batch by batch; the rejected ones are still in."""
+        """Batch by batch; the rejected readings are still in."""
         out = []
         for batch in given:
-            got = self.stage.on_batch(batch, self.state)
-            after = got[0] if isinstance(got, tuple) else got
-            assert after is not None
-            out.append(after)
+            for stage, state in zip(self.stages, self.states, strict=True):
+                got = stage.on_batch(batch, state)
+                after = got[0] if isinstance(got, tuple) else got
+                assert after is not None
+                batch = after
+            out.append(batch)
         return out
 
 
@@ -51,29 +56,32 @@ def copied(given: Sequence[Batch]) -> list[Batch]:
 
 
 def run(pair: Pair, size: str, devices: int, repeats: int) -> dict[str, list[float]]:
-    """ns of CPU per reading, run by run, of each side.
+    """ns of CPU per reading, run by run, of each side; a run before gives devices a past.
 
     Raises RuntimeError where the stage and the loop give different readings.
     """
-    name = type(pair.stage).__name__
-    given = batches(devices, SIZES[size].readings, 0)
-    ours, loop = InStage(pair.stage, given[0].devices), pair.loop()
-    spent: dict[str, list[float]] = {"stage": [], "copy": [], "loop": []}
+    given = pair.data.batches(devices, SIZES[size], 0)
+    ours, loop = Row([pair.stage], given[0].devices), pair.loop and pair.loop()
+    spent: dict[str, list[float]] = {"stage": [], "copy": [], **({"loop": []} if loop else {})}
     for number in range(1 + repeats):
-        given = batches(devices, SIZES[size].readings, number)
-        listed = [dicts(batch) for batch in given]
+        given = pair.data.batches(devices, SIZES[size], number)
         readings = sum(map(len, given))
-        got, stage_cpu = _timed(ours.run, given)
-        _, copy_cpu = _timed(copied, given)
-        wanted, loop_cpu = _timed(lambda rows: [loop(some) for some in rows], listed)
-        _same(f"{name}, {devices:,} devices", got, [row for some in wanted for row in some])
+        got, cpu = timed(ours.run, given)
+        costs = {"stage": cpu / readings, "copy": timed(copied, given)[1] / readings}
+        if loop:
+            listed = [pair.data.listed(batch) for batch in given[: pair.data.looped]]
+            wanted, cpu = timed(lambda rows, loop=loop: [loop(some) for some in rows], listed)
+            costs["loop"] = cpu / sum(map(len, listed))
+            if None not in wanted:
+                _same(f"{pair.name}, {devices:,} devices", got, list(chain.from_iterable(wanted)))
         if number:
-            for side, cpu in (("stage", stage_cpu), ("copy", copy_cpu), ("loop", loop_cpu)):
-                spent[side].append(cpu / readings * 1e9)
+            for side, cost in costs.items():
+                spent[side].append(cost * 1e9)
     return spent
 
 
-def _timed(function: Callable[..., Any], given: Any) -> tuple[Any, float]:
+def timed(function: Callable[..., Any], given: Any) -> tuple[Any, float]:
+    """What a function returns, and the CPU it took, in s."""
     begun = process_time()
     result = function(given)
     return result, process_time() - begun
@@ -95,11 +103,10 @@ def duels(size: str, repeats: int) -> list[dict[str, Any]]:
     """All of them."""
     return [
         {
-            "name": type(pair.stage).__name__,
-            "devices": devices,
-            "floor": pair.floor,
+            "name": f"{pair.name}, {devices:,}",
+            "floor": pair.small if size == "small" else pair.full,
             "ns": run(pair, size, devices, repeats),
         }
         for pair in PAIRS
-        for devices in SIZES[size].devices
+        for devices in pair.data.devices[size]
     ]
