@@ -1,4 +1,4 @@
-"""`python -m benchmarks.connectors.page PAGE`: the full size, as a page of the documentation."""
+"""`python -m benchmarks.connectors.page PAGE [SIZE]`: a run as a page of the documentation."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from benchmarks.table import render
 HEAD = """\
 # How fast the connectors are
 
-Written by `python -m benchmarks.connectors.page docs/connector-speed.md`. What is compared with \
-what, and how to read the table: [benchmarks/README.md](../benchmarks/README.md#connectors).
+Written by `python -m benchmarks.connectors.page docs/connector-speed.md SIZE`; the size is named \
+below. What is compared with what, and how to read the table: \
+[benchmarks/README.md](../benchmarks/README.md#connectors).
 
 """
 
@@ -23,13 +24,13 @@ def page(report: Report) -> str:
     return f"{HEAD}```\n{render(report)}\n```\n"
 
 
-def main(path: Path, repeats: int = 3) -> int:
+def main(path: Path, size: str = "full") -> int:
     """Measure, and write the page; 1 if a case is below its floor."""
-    report = run("full", repeats)
+    report = run(size, 3)
     path.write_text(page(report))
     print(render(report))
     return 0 if report.ok else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))

@@ -21,8 +21,8 @@ class AutoDetector(Onset):
     There is nothing to choose: each part measures itself by its own past, and the rarity by that
     of their sum. Scores of different devices mean the same, so one limit serves all.
 
-    Of one sensor it keeps about 16 kB, codebooks most of all; of several 12 kB more for a device
-    and 8 bytes for each pair.
+    It keeps about 16 kB for each sensor, codebooks most of all, and 4 kB for each device; where
+    there are several sensors 11 kB, and 8 bytes for each pair.
 
     Scoring changes nothing, and a score depends only on its reading and those learned before.
     Values that are not numbers between -1e300 and 1e300 are treated as missing.

@@ -11,6 +11,7 @@ import os
 
 import numpy as np
 from river import anomaly, drift, preprocessing, stats
+from streamflow import AutoDetector, Mahalanobis
 from streamflow.core.batch import Batch
 from streamflow.testing import Stream, compiled_equals_river
 
@@ -38,6 +39,8 @@ def river():
     compiled_equals_river(anomaly.GaussianScorer(20, 5), [], stream, target="x")
     deviation = anomaly.StandardAbsoluteDeviation()
     compiled_equals_river(deviation, [], stream, target="x", learn="score < 9")
+    for model in [AutoDetector(warm_up=5), Mahalanobis(grace=5, warm_up=20)]:
+        compiled_equals_river(model, ["x", "y"], stream)
     compiled_equals_river(drift.PageHinkley(5, threshold=3), ["x"], stream)
     compiled_equals_river(drift.ADWIN(clock=1), ["x"], stream)
 
