@@ -132,20 +132,19 @@ class _MeteredJson:
 class _PayloadReader(Reader):
     def __init__(self, work: Workload, meter: Meter) -> None:
         self._work, self._meter, self._at = work, meter, 0
-        self._due, self._ended = perf_counter(), False
+        self._due = perf_counter()
 
     def poll(self, limit: int) -> Messages | None:
-        if self._ended or perf_counter() < self._due:
-            self._ended = False
+        if perf_counter() < self._due:
             return None
         if not self._meter.more():
             raise EndOfStream("all payloads have been handed out")
+        if self._at == len(self._work.messages) and self._meter.first:
+            return None  # what comes again must not be taken for what comes first
         self._due += self._work.pause
         at = self._at % len(self._work.messages)
         payloads = self._work.messages[at : at + min(limit, self._work.batch)]
         self._at += len(payloads)
-        # The intake asks on; what comes again must not share a batch with what comes first.
-        self._ended = self._at == len(self._work.messages)
         self._meter.taken(len(payloads))
         return Messages(payloads, range(self._at - len(payloads), self._at))
 
