@@ -14,7 +14,7 @@ It writes the same alerts.jsonl. From its first start on the broker keeps what c
 is down.
 """
 
-from streamflow import Alert, Detect, Flow, Impute, Sensor, Validate, ValueNovelty
+from streamflow import Alert, AutoDetector, Detect, Flow, Impute, Sensor, Validate
 from streamflow_connectors import files, mqtt
 
 flow = (
@@ -27,7 +27,7 @@ flow = (
     | mqtt.topic("telemetry/{machine}", host="127.0.0.1", client="quickstart")
     | Validate()
     | Impute(hold="6h")
-    | Detect(ValueNovelty())
-    | Alert(f"score > {ValueNovelty.ALERT_LIMIT}", hold="6h")
+    | Detect("auto")
+    | Alert(f"score > {AutoDetector.ALERT_LIMIT}", hold="6h")
     | files.jsonl("alerts.jsonl", of="alerts")
 )

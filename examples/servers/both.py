@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import signal
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -42,7 +43,8 @@ def main() -> None:
         ended.callback(kafka.stop)
         kafka.start().make_topics(["telemetry", "alerts"])
         print(f"Kafka is at {kafka.address}; Ctrl-C ends both", flush=True)
-        signal.pause()
+        while True:  # not signal.pause: a signal that comes just before it would be waited for
+            time.sleep(1)
 
 
 if __name__ == "__main__":

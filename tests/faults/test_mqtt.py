@@ -353,7 +353,8 @@ def test_a_broker_that_takes_no_alerts_holds_the_flow_up_and_memory_stays_bounde
 ) -> None:
     proxy = Proxy(broker.port)
     said = messages(4_100, rng, pad=30_000)  # 120 MB
-    lab = make_lab("broker", PORT=str(broker.port), OUT_PORT=str(proxy.port), RECEIVE_MAXIMUM="500")
+    ports = {"PORT": str(broker.port), "OUT_PORT": str(proxy.port)}
+    lab = make_lab("broker", **ports, RECEIVE_MAXIMUM="500", NUMBA_DISABLE_JIT="0")
     process = begun(lab)
     with broker.client() as person, broker.client(client_id="listener") as heard:
         heard.listen("alerts/#")
