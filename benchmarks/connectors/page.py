@@ -14,7 +14,7 @@ HEAD = """\
 
 Written by `python -m benchmarks.connectors.page docs/connector-speed.md SIZE`; the size is named \
 below. What is compared with what, and how to read the table: \
-[benchmarks/README.md](../benchmarks/README.md#connectors).
+[benchmarks/README.md](../benchmarks/README.md).
 
 """
 
