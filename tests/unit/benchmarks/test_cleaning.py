@@ -115,7 +115,7 @@ def test_cleaning_that_costs_more_than_five_points_is_below_its_floor(
         monkeypatch.setattr(benchmark, "compare", lambda *_: all_)
         monkeypatch.setattr(benchmark, "load", lambda _: [SIGNALS])
         monkeypatch.setattr(benchmark, "CLAIMS", ())
-        return benchmark.run("small", 1).ok
+        return benchmark.run("full", 1).ok
 
     assert told(0.56)
     assert not told(0.54)
