@@ -39,7 +39,6 @@ class Advice:
     cls: str
     arguments: str
     reason: str
-    imports: tuple[str, ...] = ()
     offered: bool = False
 
     @property
@@ -223,13 +222,13 @@ def _grid(seen: Seen) -> str:
 
 
 def _detection(seen: Seen) -> Iterator[Advice]:
-    why = "scores how unlike all before a value is; any River detector may stand here"
-    yield Advice("detect", "Detect", "ValueNovelty()", why, ("ValueNovelty",))
-    from streamflow.models.novelty import ValueNovelty  # it imports River
+    why = "scores how unlike all before a reading is; any River detector may stand here"
+    yield Advice("detect", "Detect", '"auto"', why)
+    from streamflow.models.auto import AutoDetector  # it imports River
 
     hold = at_least(50 * seen.every)
     why = f"one alert for each episode; it ends after {hold}, 50 readings, without a high score"
-    when = f'"score > {ValueNovelty.ALERT_LIMIT:g}", hold="{hold}"'
+    when = f'"score > {AutoDetector.ALERT_LIMIT:g}", hold="{hold}"'
     yield Advice("alert", "Alert", when, why)
 
 

@@ -20,7 +20,6 @@ def starter(profile: Profile) -> str:
     names = {
         "Flow",
         *(one.cls for one in advice if not one.offered),
-        *(n for one in advice for n in one.imports),
     }
     if any(limits(profile.devices, name) for name in roles.sensors):
         names.add("Sensor")

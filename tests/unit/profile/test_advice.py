@@ -66,8 +66,8 @@ def codes(*devices: DeviceFacts, late: tuple[int, ...] = (), live: bool = False)
     return [one.code for one in advise(seen)]
 
 
-USUAL = ["Validate()", 'Impute(hold="2m")', "Detect(ValueNovelty())"]
-USUAL += ['Alert("score > 4.5", hold="10m")']
+USUAL = ["Validate()", 'Impute(hold="2m")', 'Detect("auto")']
+USUAL += ['Alert("score > 5.4", hold="10m")']
 
 
 def test_clean_data_gets_the_usual_flow() -> None:
