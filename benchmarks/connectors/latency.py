@@ -28,7 +28,7 @@ from benchmarks.connectors.kafka import SERVERS
 from benchmarks.connectors.wire import Kafka, Mqtt, Wire
 from benchmarks.frame import BenchmarkError, Case, interleave
 
-SECONDS = {"small": 4, "full": 30}
+SECONDS = {"small": 4, "full": 20}
 REPEATS = {"small": 1, "full": 5}
 RATE = 1000
 MACHINES = 100
