@@ -220,7 +220,7 @@ FLAGGED: Sequence[tuple[str, Callable[[], str]]] = (
         lambda: valued(Spikes("severe"), Validate(rates={"t": 0.1}), Quality.TOO_FAST, count=800),
     ),
     ("stuck", lambda: valued(Flatline(), Stuck(after="20m"), Quality.STUCK)),
-    ("coarse", lambda: valued(Quantisation(), Stuck(after=None), Quality.COARSE)),
+    ("coarse", lambda: valued(Quantisation(), Stuck(after=None), Quality.COARSE, count=800)),
     ("spikes", lambda: valued(Spikes("severe"), Despike(), Quality.SPIKE, count=800)),
 )
 
