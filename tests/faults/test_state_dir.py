@@ -21,6 +21,8 @@ from streamflow.engine.statedir import SHARDS_STEP, StateDir
 from streamflow.errors import StateError
 
 PARTS = [f"part-{number}.sqlite3" for number in range(4)]
+ROOM = "remount,size=200m"
+"""Room enough: the log of each file grows to 1,000 pages of 16 kB before SQLite empties it."""
 Observe = Callable[[str, str, str], None]
 
 
@@ -328,7 +330,7 @@ def test_a_folder_that_cannot_be(lab: Lab) -> None:
 
 
 def test_read_only(lab: Lab, disk: Path, whole: Whole, observe: Observe) -> None:
-    assert _call("mount", "-o", "remount,size=40m", str(disk)) == ""
+    assert _call("mount", "-o", ROOM, str(disk)) == ""
     state = disk / "state"
     shutil.copytree(lab.state, state)
     assert _call("mount", "-o", "remount,ro", str(disk)) == ""
@@ -356,7 +358,7 @@ def test_full_disk(
     assert ended.out == ""
     again = lab.run(layout, "--epoch=20ms")
     assert again.code == 1, "there is still no room"
-    assert _call("mount", "-o", "remount,size=40m", str(disk)) == ""
+    assert _call("mount", "-o", ROOM, str(disk)) == ""
     whole.compare(lab, lab.run(layout))
     if layout == "--workers=1":
         said = ended.err.strip().splitlines()[-1].removeprefix("streamflow: ")
@@ -374,7 +376,7 @@ def test_no_room_for_a_new_state(disk: Path, make_lab: Callable[..., Lab], whole
     assert _call("mount", "-o", "remount,size=200k", str(disk)) == ""
     full = ("database or disk is full", "disk I/O error")  # as SQLite has it, wherever it is then
     assert refused(lab).removeprefix(f"cannot keep state in {lab.state}: ") in full
-    assert _call("mount", "-o", "remount,size=40m", str(disk)) == ""
+    assert _call("mount", "-o", ROOM, str(disk)) == ""
     whole.compare(lab, lab.run())
 
 
