@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from streamflow.models.kernels.base import kernel
+from streamflow.core.kernel import kernel
 
 
 @kernel

@@ -52,7 +52,7 @@ def warm(plan: Plan) -> Warmth:
         stage.warm(own, shard.states[stage.step])
     if any(source.window for source in plan.sources):
         _recognise(batch)
-    from streamflow.models.kernels.base import MADE
+    from streamflow.core.kernel import MADE
 
     called = [made for made in MADE if made.signatures]
     stats = [made.stats for made in called]

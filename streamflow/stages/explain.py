@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from streamflow.core.batch import Batch, Values
+from streamflow.core.kernel import kernel
 from streamflow.core.memory import Field
 from streamflow.core.quality import Quality
 from streamflow.core.state import State
-from streamflow.models.kernels.base import kernel
 from streamflow.stages.usual import Numbers, usual
 from streamflow.stages.usual import fields as usual_fields
 

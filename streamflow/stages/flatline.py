@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamflow.core.kernel import inlined, kernel
 from streamflow.core.quality import Quality
-from streamflow.models.kernels.base import inlined, kernel
 
 VALUE, LOW, HIGH, OTHER = range(4)
 """`level`: the value of the run, the least and the greatest seen, the sibling's value."""

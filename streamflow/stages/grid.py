@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamflow.core.kernel import kernel
 from streamflow.core.quality import Quality
-from streamflow.models.kernels.base import kernel
 
 NEVER = np.iinfo(np.int64).min
 LATER = np.iinfo(np.int64).max

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamflow.core.kernel import inlined, kernel
 from streamflow.core.quality import Quality
-from streamflow.models.kernels.base import inlined, kernel
 
 SPREAD = 1 / 200
 """The weight of a value in the usual deviation."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamflow.core.kernel import kernel
 from streamflow.core.quality import Quality
-from streamflow.models.kernels.base import kernel
 
 LAST, STEP, USUAL = range(3)
 """`grid`: the last value, the step that recent changes are multiples of, the widest usual step."""

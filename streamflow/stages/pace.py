@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamflow.core.kernel import kernel
 from streamflow.core.quality import Quality
-from streamflow.models.kernels.base import kernel
 
 ROUNDING = 1e-12
 """Relative to the values: what a difference may be off by."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamflow.models.kernels.base import inlined, kernel
+from streamflow.core.kernel import inlined, kernel
 
 CLOSED, PENDING, OPEN, ENDING = range(4)
 OPENED, ONGOING, ENDED, ACCEPTED, MAINTENANCE, SILENT = range(6)

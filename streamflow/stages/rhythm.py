@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamflow.models.kernels.base import inlined, kernel
+from streamflow.core.kernel import inlined, kernel
 
 NEVER = np.iinfo(np.int64).min
 LATER = np.iinfo(np.int64).max

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamflow.core.batch import Batch
+from streamflow.core.kernel import kernel
 from streamflow.core.memory import Field
 from streamflow.core.state import State
-from streamflow.models.kernels.base import inputs, kernel
+from streamflow.models.kernels.base import inputs
 
 FEW = 20
 """Before so many good values nothing is unusual."""

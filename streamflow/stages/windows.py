@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamflow.models.kernels.base import inlined, kernel
+from streamflow.core.kernel import inlined, kernel
 
 
 @inlined

@@ -33,7 +33,7 @@ def refuse(**_):
 tempfile.TemporaryFile = refuse  # so Numba asks whether it can write
 from plant import flow
 flow.run(state="state")
-from streamflow.models.kernels.base import MADE
+from streamflow.core.kernel import MADE
 called = [made for made in MADE if made.signatures]
 print(len(called), sum(len(made.stats.cache_misses) for made in called))
 """

@@ -16,9 +16,10 @@ import numpy as np
 from river import drift
 
 from streamflow.core.batch import Codes, Values
+from streamflow.core.kernel import inlined, kernel
 from streamflow.core.memory import Field
 from streamflow.errors import StateError
-from streamflow.models.kernels.base import CannotCompileError, Fields, Watcher, inlined, kernel
+from streamflow.models.kernels.base import CannotCompileError, Fields, Watcher
 
 LEVELS = 32
 """Buckets of 1, 2, 4 ... readings. The last level's two oldest buckets are forgotten when it is

@@ -8,46 +8,18 @@ before the reading, what `learn_one` sees by what is known after it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from streamflow.core.batch import Batch, Codes, Mask, Values
 from streamflow.core.memory import Field
-from streamflow.models.kernels.cache import ReadOnlyCache
 
-MADE: list[Any] = []
-"""All kernels of this process."""
 Fields = Mapping[str, NDArray[Any]]
 """The state of a kernel: field -> array over the devices of a shard."""
-
-
-def kernel(function: Callable[..., None]) -> Any:
-    """Compile a function with Numba: no GIL, kept on disk, numbers to the bit (no fast math)."""
-    how: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-    try:
-        made = njit(cache=True, **how)(function)
-    except RuntimeError:  # nowhere to write; or typed at a prompt, where there is no file at all
-        made = njit(**how)(function)
-        with suppress(RuntimeError):
-            made._cache = ReadOnlyCache(function)
-    MADE.append(made)
-    return made
-
-
-def inlined(function: Callable[..., Any]) -> Any:
-    """A part of kernels, compiled as if it stood where it is called."""
-    return njit(nogil=True, error_model="numpy", inline="always")(function)
-
-
-def part(function: Callable[..., Any]) -> Any:
-    """A function that the kernels of the same file call: Numba looks for changes in that only."""
-    return njit(nogil=True, error_model="numpy")(function)
 
 
 @dataclass(frozen=True)

@@ -22,16 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamflow.core.batch import Codes, Mask, Values
+from streamflow.core.kernel import inlined, kernel
 from streamflow.core.memory import LINE, Field
 from streamflow.errors import StateError
-from streamflow.models.kernels.base import (
-    CannotCompileError,
-    Detector,
-    Fields,
-    Inputs,
-    inlined,
-    kernel,
-)
+from streamflow.models.kernels.base import CannotCompileError, Detector, Fields, Inputs
 from streamflow.models.kernels.prefetch import prefetch
 
 MOST_SENSORS = 62

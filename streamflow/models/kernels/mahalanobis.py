@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamflow.core.batch import Codes, Mask, Values
+from streamflow.core.kernel import kernel, part
 from streamflow.core.memory import Field
 from streamflow.models.codebook import DIGITS
-from streamflow.models.kernels.base import Detector, Fields, Inputs, kernel, part
+from streamflow.models.kernels.base import Detector, Fields, Inputs
 from streamflow.models.mahalanobis import (
     CLIP,
     GATED,

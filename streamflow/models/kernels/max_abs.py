@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from river import preprocessing
 
 from streamflow.core.batch import Codes, Mask
+from streamflow.core.kernel import kernel
 from streamflow.core.memory import Field
-from streamflow.models.kernels.base import Fields, Inputs, Transformer, kernel, without_window
+from streamflow.models.kernels.base import Fields, Inputs, Transformer, without_window
 
 
 @kernel

@@ -12,8 +12,9 @@ import numpy as np
 from river import anomaly, stats
 
 from streamflow.core.batch import Codes, Mask, Values
+from streamflow.core.kernel import kernel
 from streamflow.core.memory import Field
-from streamflow.models.kernels.base import CannotCompileError, Detector, Fields, Inputs, kernel
+from streamflow.models.kernels.base import CannotCompileError, Detector, Fields, Inputs
 from streamflow.models.kernels.standard import HALF
 
 

@@ -10,9 +10,10 @@ from typing import Any, Self
 import numpy as np
 
 from streamflow.core.batch import Codes, Mask, Values
+from streamflow.core.kernel import kernel, part
 from streamflow.core.memory import Field
 from streamflow.models.codebook import DIGITS, FLOOR, GROWTH, LARGEST, SMALLEST, Codebooks, room
-from streamflow.models.kernels.base import Detector, Fields, Inputs, kernel, part
+from streamflow.models.kernels.base import Detector, Fields, Inputs
 from streamflow.models.kernels.mahalanobis import Together
 from streamflow.models.level import (
     BINS,

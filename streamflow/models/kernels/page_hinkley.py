@@ -11,8 +11,9 @@ import numpy as np
 from river import drift, stats
 
 from streamflow.core.batch import Codes, Values
+from streamflow.core.kernel import kernel
 from streamflow.core.memory import Field
-from streamflow.models.kernels.base import Fields, Watcher, kernel
+from streamflow.models.kernels.base import Fields, Watcher
 
 _SUMS = {
     "n": 0.0,

@@ -11,8 +11,9 @@ import numpy as np
 from river import preprocessing
 
 from streamflow.core.batch import Codes, Mask
+from streamflow.core.kernel import kernel
 from streamflow.core.memory import Field
-from streamflow.models.kernels.base import Fields, Imputer, Inputs, kernel
+from streamflow.models.kernels.base import Fields, Imputer, Inputs
 
 
 @kernel

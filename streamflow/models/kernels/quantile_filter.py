@@ -10,8 +10,9 @@ from typing import Any, Self
 import numpy as np
 
 from streamflow.core.batch import Codes, Mask, Values
+from streamflow.core.kernel import kernel
 from streamflow.core.memory import Field
-from streamflow.models.kernels.base import Fields, Filter, kernel
+from streamflow.models.kernels.base import Fields, Filter
 
 SORTED = 6
 """`count` of a device whose five heights are in order: the sixth score has come."""

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from river import preprocessing
 
 from streamflow.core.batch import Codes, Mask
+from streamflow.core.kernel import kernel
 from streamflow.core.memory import Field
-from streamflow.models.kernels.base import Fields, Inputs, Transformer, kernel, without_window
+from streamflow.models.kernels.base import Fields, Inputs, Transformer, without_window
 
 HALF = 0.5
 """Handed to kernels at run time: a constant exponent would be compiled to a square root, which

@@ -12,8 +12,9 @@ import numpy as np
 from river import stats
 
 from streamflow.core.batch import Codes, Mask
+from streamflow.core.kernel import kernel
 from streamflow.core.memory import Field
-from streamflow.models.kernels.base import CannotCompileError, Fields, Imputer, Inputs, kernel
+from streamflow.models.kernels.base import CannotCompileError, Fields, Imputer, Inputs
 
 NONE, CONSTANT, MEAN, LEAST, MOST = range(5)
 _KINDS: dict[type, tuple[int, float]] = {

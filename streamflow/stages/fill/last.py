@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from streamflow.core.batch import Batch
+from streamflow.core.kernel import kernel
 from streamflow.core.memory import Field
 from streamflow.core.state import State
-from streamflow.models.kernels.base import kernel
 from streamflow.stages.fill.base import Fill, filled_in
 from streamflow.stages.values import stacked
 

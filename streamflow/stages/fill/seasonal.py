@@ -9,10 +9,10 @@ from functools import lru_cache
 import numpy as np
 
 from streamflow.core.batch import Batch, Times
+from streamflow.core.kernel import kernel
 from streamflow.core.memory import Field
 from streamflow.core.state import State
 from streamflow.formats.times import zone
-from streamflow.models.kernels.base import kernel
 from streamflow.stages.fill.base import Fill, filled_in
 from streamflow.stages.values import stacked
 
