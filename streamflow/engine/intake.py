@@ -74,12 +74,12 @@ class Intake:
         self._waiting: list[_Got] = []
         """What was polled and is to be decoded: a schema may have to be fetched for it first."""
         self._before: Position = None
-        self._decoder = _decoder(source, schema)
+        self._decoder = decoder_of(source, schema)
         self._namer = Namer(source.step, partition) if source.window else None
         self.reader = _open(source, partition, position)
         if source.pace != inf:
             ahead = _open(source, partition, position)
-            self.reader = Paced(self.reader, ahead, _decoder(source, schema), source.pace, clock)
+            self.reader = Paced(self.reader, ahead, decoder_of(source, schema), source.pace, clock)
 
     def poll(self) -> list[Parcel]:
         """What is there now. Raises what the reader does: EndOfStream, NotConnected, Backoff.
@@ -175,7 +175,8 @@ def _open(source: Source, partition: str, position: Position) -> Reader:
     return opened if isinstance(opened, Reader) else _Generated(opened, position)
 
 
-def _decoder(source: Source, schema: Schema) -> Decoder:
+def decoder_of(source: Source, schema: Schema) -> Decoder:
+    """A decoder for one partition of a source."""
     return (source.format or Json()).decoder(schema)
 
 

@@ -11,6 +11,7 @@ from streamflow.core.batch import Batch, Words
 from streamflow.core.connect import Decoded, Messages
 from streamflow.core.quality import Quality
 from streamflow.engine.again import Namer, Seen
+from streamflow.engine.intake import decoder_of
 from streamflow.engine.plan import Plan
 from streamflow.engine.shard import Shard
 
@@ -52,6 +53,8 @@ def warm(plan: Plan) -> Warmth:
         stage.warm(own, shard.states[stage.step])
     if any(source.window for source in plan.sources):
         _recognise(batch)
+    for source in plan.sources:
+        decoder_of(source, plan.schema).decode(Messages([b"{}"], [0]), _pass)
     from streamflow.core.kernel import MADE
 
     called = [made for made in MADE if made.signatures]
@@ -74,6 +77,10 @@ def _readings(plan: Plan) -> Batch:
     tags = {name: Words.of(["warm"] * n) for name in plan.schema.tags}
     device = (np.arange(n) % 2).astype(np.int32)
     return Batch(["a", "b"], device, at, at, columns, tags, quality)
+
+
+def _pass(i: int, reason: str, byte: int | None = None) -> None:
+    """A dead letter of no interest."""
 
 
 def _recognise(batch: Batch) -> None:

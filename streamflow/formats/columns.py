@@ -23,8 +23,8 @@ class Columns:
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
-        self._times = TimeParser(schema)
-        self._devices: list[str] = []
+        self.times = TimeParser(schema)
+        self.devices: list[str] = []
         self._codes: dict[Any, int] = {}
 
     def build(
@@ -38,8 +38,8 @@ class Columns:
 
         What the messages' transport says of them counts more than the raw values.
 
-        What is columnar already is taken as it is: times as datetime64[n] in UTC, devices and
-        tags as `Words`, sensors as float64[n].
+        What is columnar already is taken as it is: times as datetime64[n] in UTC, devices as
+        `Words` or as codes int32[n] that `code` gave, tags as `Words`, sensors as float64[n].
 
         A reading whose device or time is none is reported as dead. A sensor that is no number is
         missing and flagged `invalid`; a field that is absent is missing.
@@ -60,7 +60,7 @@ class Columns:
         fields = {**fields, **self._told(messages, fields, rows)}
         device = self._device(fields.get(schema.device, none), bad)
         moments = fields.get(schema.time, none)
-        parse = self._times.stamps if isinstance(moments, np.ndarray) else self._times.many
+        parse = self.times.stamps if isinstance(moments, np.ndarray) else self.times.many
         time = parse(moments, lambda k, why: bad(k, f"{schema.time}: {why}"))
         columns, quality = {}, {}
         for sensor, known in schema.sensors.items():
@@ -78,7 +78,7 @@ class Columns:
             tags[tag] = words
         arrived = messages.arrived
         came = time if arrived is None else np.full(n, arrived, np.int64)
-        batch = Batch(self._devices, device, time, came, columns, tags, quality)
+        batch = Batch(self.devices, device, time, came, columns, tags, quality)
         if lost:
             kept = np.setdiff1d(np.arange(n), list(lost))
             return Decoded(batch.take(kept), rows[kept])
@@ -98,8 +98,10 @@ class Columns:
         return out
 
     def _device(self, raw: Any, bad: Any) -> Codes:
+        if isinstance(raw, np.ndarray):
+            return raw
         if isinstance(raw, Words):
-            known = [self._code(word) for word in raw.vocabulary]
+            known = [self.code(word) for word in raw.vocabulary]
             out = np.array([*known, -1], np.int32)[raw.codes]
         else:
             seen = self._codes
@@ -110,7 +112,7 @@ class Columns:
             codes = [seen.get(name, -1) if isinstance(name, str) else -1 for name in raw]
             for k, code in enumerate(codes):
                 if code < 0:
-                    codes[k] = self._code(raw[k])
+                    codes[k] = self.code(raw[k])
             out = np.array(codes, np.int32)
         for k in np.flatnonzero(out < 0).tolist():
             name = raw.at(k) if isinstance(raw, Words) else raw[k]
@@ -118,15 +120,16 @@ class Columns:
             bad(k, f"{self.schema.device}: {what}")
         return out
 
-    def _code(self, name: Any) -> int:
+    def code(self, name: Any) -> int:
+        """The code of a device in `devices`, where it is put if it is new; -1 if it is no name."""
         if isinstance(name, int) and not isinstance(name, bool):
             name = str(name)
         if not isinstance(name, str) or not name.strip():
             return -1
         code = self._codes.get(name)
         if code is None:
-            code = self._codes[name] = len(self._devices)
-            self._devices.append(name)
+            code = self._codes[name] = len(self.devices)
+            self.devices.append(name)
         return code
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from streamflow.core.connect import Decoder
 from streamflow.core.schema import Schema
+from streamflow.formats.columns import Columns
 from streamflow.formats.objects import Objects
 from streamflow.formats.typed import TypedDecoder, Wire
 
 _BOM = b"\xef\xbb\xbf"
 _ANY = msgspec.json.Decoder()
+_PLAIN = re.compile(r'[^"\\\x00-\x1f]*').fullmatch
+"""Of a key: whether it stands in a message as it is."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,17 @@ class Json:
     readings: str = ""
     lines: bool = False
 
-    def decoder(self, schema: Schema) -> TypedDecoder:
+    def decoder(self, schema: Schema) -> Decoder:
         """A decoder for one partition; FlowError if a path makes no sense."""
-        objects = Objects(schema, self.paths, self.readings, "a JSON")
+        objects, columns = Objects(schema, self.paths, self.readings, "a JSON"), Columns(schema)
         wire = Wire("JSON", msgspec.json.Decoder, _untyped)
-        return TypedDecoder(schema, objects, wire, self.lines)
+        typed = TypedDecoder(columns, objects, wire, self.lines)
+        if self.paths or self.readings or self.lines or not all(map(_PLAIN, schema.fields)):
+            return typed
+        from streamflow.formats.scan.scanner import Scanner  # Numba takes a while to import
+        from streamflow.formats.scan.words import WORKS
+
+        return Scanner(columns, typed) if WORKS else typed
 
 
 def _untyped(payload: bytes) -> Any:

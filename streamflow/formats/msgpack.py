@@ -11,6 +11,7 @@ import numpy as np
 from msgspec.msgpack import Ext
 
 from streamflow.core.schema import Schema
+from streamflow.formats.columns import Columns
 from streamflow.formats.objects import Objects
 from streamflow.formats.typed import TypedDecoder, Wire
 
@@ -45,7 +46,7 @@ class MsgPack:
         time = str | int | float | Ext | None  # as Ext it keeps its ns
         objects = Objects(schema, self.paths, self.readings, "a MessagePack", time)
         wire = Wire("MessagePack", msgspec.msgpack.Decoder, _untyped, _times)
-        return TypedDecoder(schema, objects, wire)
+        return TypedDecoder(Columns(schema), objects, wire)
 
 
 def _untyped(payload: bytes) -> Any:

@@ -51,10 +51,15 @@ class TimeParser:
 
     def __init__(self, schema: Schema) -> None:
         self._zone = zone(schema.timezone)
-        self._utc = schema.timezone == "UTC"
+        self.utc = schema.timezone == "UTC"
+        """Whether times without a zone are UTC."""
         form = schema.time_format
         self._format = None if form in _SCALE else form
+        self.texts = self._format is None
+        """Whether times may be ISO 8601."""
         self._scale = _SCALE.get(form or "")
+        self.unit = self._scale or 0
+        """ns of a number; 0 if its size tells them."""
 
     def many(self, raw: Sequence[Any], bad: Callable[[int, str], None]) -> Times:
         """The times of many messages; `bad(i, reason)` for each that is none."""
@@ -101,7 +106,7 @@ class TimeParser:
         return int(self.stamps(np.array([value]), bad)[0])
 
     def _uniform(self, raw: Sequence[Any]) -> Times | None:
-        plain = self._utc and self._format is None and self._scale is None
+        plain = self.utc and self._format is None and self._scale is None
         return parse_uniform(raw) if plain else None
 
     def _numbers(self, raw: Sequence[Any]) -> Times | None:

@@ -12,7 +12,6 @@ import numpy as np
 
 from streamflow.core.batch import Rows
 from streamflow.core.connect import Decoded, Messages, Trouble
-from streamflow.core.schema import Schema
 from streamflow.formats.columns import EMPTY, Columns
 from streamflow.formats.objects import Objects, spread
 
@@ -50,9 +49,9 @@ class TypedDecoder:
     struct either is decoded once more without types, to say what is wrong with it.
     """
 
-    def __init__(self, schema: Schema, objects: Objects, wire: Wire, lines: bool = False) -> None:
-        self._columns, self._objects, self._wire = Columns(schema), objects, wire
-        self._time, self._lines = schema.time, lines
+    def __init__(self, columns: Columns, objects: Objects, wire: Wire, lines: bool = False) -> None:
+        self._columns, self._objects, self._wire = columns, objects, wire
+        self._time, self._lines = columns.schema.time, lines
         typed, loose = wire.decoder(objects.typed), wire.decoder(objects.loose)
         self._loose_one = loose.decode
         self._typed = typed.decode_lines if lines else typed.decode
