@@ -1,11 +1,11 @@
 """anomaly.HalfSpaceTrees: masses along the path of a reading through random trees.
 
 A tree's structure follows from the parameters and from which sensors the first learned reading
-had, so all devices of a kind share it; only the masses are a device's own. Masses are small
-integers, one byte for windows up to 255. A path touches one node a level, and of each node two
-masses: one to score by, one to learn in. They lie side by side, in blocks of five levels to a cache
-line, so that a path of nine nodes touches two lines, not eighteen; and the lines of the next
-reading are asked for while this one is scored.
+had, so all devices of a kind share it; only the masses are a device's own. A node's mass is that of
+the leaves below it, so the leaves' are kept: small integers, one byte for windows up to 255. They
+are learned for a whole window before they are scored by, so what the path to each leaf adds to a
+score is worked out once a window. To score and to learn then touches two cache lines a tree; those
+of the next reading are asked for while this one is scored.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamflow.core.batch import Codes, Mask, Values
-from streamflow.core.kernel import inlined, kernel
-from streamflow.core.memory import LINE, Field
+from streamflow.core.kernel import inlined, kernel, part
+from streamflow.core.memory import Field
 from streamflow.errors import StateError
 from streamflow.models.kernels.base import CannotCompileError, Detector, Fields, Inputs
 from streamflow.models.kernels.prefetch import prefetch
@@ -54,43 +54,74 @@ def _leaves(features, thresholds, at, height, x, i, out):  # type: ignore[no-unt
         out[t] -= branches
 
 
-@inlined
-def _walk(features, thresholds, at, height, x, here, i, own, base, place, more):  # type: ignore[no-untyped-def]
-    """The leaf that a reading falls into; where a sensor is missing, by the heavier child.
-
-    On the way `more` is added to each mass.
-    """
-    node = 0
+@part
+def _walk(features, thresholds, at, height, x, here, i, own, first):  # type: ignore[no-untyped-def]
+    """The leaf that a reading falls into; where a sensor is missing, by the heavier child."""
+    node, leaf, size = 0, 0, 1 << height
     for _ in range(height):
-        own[base + place[node]] += more
         sensor = features[at + node]
-        left = 2 * node + 1
+        size >>= 1
         if here[i, sensor]:
-            node = left if x[i, sensor] < thresholds[at + node] else left + 1
-        elif own[base + place[left]] < own[base + place[left + 1]]:
-            node = left + 1
+            right = not x[i, sensor] < thresholds[at + node]
         else:
-            node = left
-    own[base + place[node]] += more
-    return node - (2**height - 1)
+            left = first + leaf
+            right = _sum(own, left, size) < _sum(own, left + size, size)
+        node = 2 * node + 1 + right
+        leaf += size * right
+    return leaf
 
 
-@inlined
-def _pass(own, path, leaf, base, reference, latest, limit, more):  # type: ignore[no-untyped-def]
-    """A tree's part of the score; on the way `more` is added to the masses that are learned in."""
-    total, counts = np.int64(0), np.int64(1)
-    for depth in range(path.shape[1]):
-        at = base + path[leaf, depth]
-        r = np.int64(own[at + reference])
-        total += (r * counts) << depth
-        counts = counts if r >= limit else np.int64(0)
-        own[at + latest] += more
+@part
+def _sum(masses, first, size):  # type: ignore[no-untyped-def]
+    total = np.int64(0)
+    for k in range(first, first + size):
+        total += np.int64(masses[k])
     return total
+
+
+@part
+def _weigh(masses, shares, trees, height, reference, limit):  # type: ignore[no-untyped-def]
+    """What each leaf adds to a score.
+
+    That is mass * 2^depth of each node on its path, down to the first whose mass is below the
+    limit; halved, and without the root's, whose mass is the window.
+    """
+    leaves = 1 << height
+    sums = np.empty(2 * leaves, masses.dtype)
+    parts = np.empty(2 * leaves, shares.dtype)
+    for t in range(trees):
+        first = (2 * t + reference) * leaves
+        sums[leaves:] = masses[first : first + leaves]
+        row = leaves
+        while row > 1:
+            below, own = sums[row : 2 * row], sums[row // 2 : row]
+            row //= 2
+            for k in range(row):
+                own[k] = below[2 * k] + below[2 * k + 1]
+        parts[1] = 0
+        for depth in range(height):
+            row = 1 << depth
+            own, below = sums[row : 2 * row], sums[2 * row : 4 * row]
+            part, more = parts[row : 2 * row], parts[2 * row : 4 * row]
+            for k in range(row):
+                if own[k] < limit:
+                    below[2 * k] = below[2 * k + 1] = 0
+                more[2 * k] = part[k] + (below[2 * k] << depth)
+                more[2 * k + 1] = part[k] + (below[2 * k + 1] << depth)
+        shares[t * leaves : (t + 1) * leaves] = parts[leaves:]
+
+
+@kernel
+def _restore(mass, share, side, filled, rows, trees, height, limit):  # type: ignore[no-untyped-def]
+    for row in rows:
+        if filled[row]:
+            _weigh(mass[row], share[row], trees, height, 1 - int(side[row]), limit)
 
 
 @kernel
 def _run(  # type: ignore[no-untyped-def]
     mass,
+    share,
     side,
     filled,
     count,
@@ -99,11 +130,8 @@ def _run(  # type: ignore[no-untyped-def]
     masks,
     features,
     thresholds,
-    place,
-    path,
     trees,
     height,
-    slots,
     window,
     limit,
     top,
@@ -115,15 +143,15 @@ def _run(  # type: ignore[no-untyped-def]
     may,
     out,
 ):
-    branches = 2**height - 1
-    size = np.uint64(slots)
-    leaves = np.zeros(trees, np.uint64)
+    leaves = 1 << height
+    width = np.uint64(leaves)
+    found = np.zeros(trees, np.uint64)
     ahead = np.zeros(trees, np.uint64)
     n = len(rows)
     looked = False
     for i in range(n):
         row = rows[i]
-        own = mass[row]
+        own, shares = mass[row], share[row]
         learn = may[i] and good[i].any()
         if learn and variant[row] < 0:
             for j in range(good.shape[1]):
@@ -132,10 +160,9 @@ def _run(  # type: ignore[no-untyped-def]
                 if masks[k] == keys[row]:
                     variant[row] = k
         kind = variant[row]
-        latest = np.uint64(side[row])
-        reference = np.uint64(1) - latest
+        latest = int(side[row])
         known = looked
-        leaves, ahead = ahead, leaves
+        found, ahead = ahead, found
         # Ask for what the next reading will touch.
         looked = i + 1 < n and variant[rows[i + 1]] >= 0
         if looked:
@@ -143,79 +170,47 @@ def _run(  # type: ignore[no-untyped-def]
                 looked = looked and here[i + 1, j]
         if looked:
             after = rows[i + 1]
-            at = variant[after] * trees * branches
+            at = variant[after] * trees * (leaves - 1)
             _leaves(features, thresholds, at, height, x, i + 1, ahead)
-            base = np.uint64(0)
+            place, base = np.uint64(side[after]) * width, np.uint64(0)
             for t in range(trees):
-                prefetch(mass, after, base)
-                prefetch(mass, after, base + path[ahead[t], height])
-                base += size
+                prefetch(mass, after, place + ahead[t])
+                prefetch(share, after, base + ahead[t])
+                place += width + width
+                base += width
         if not known and kind >= 0:
             for t in range(trees):
-                at, base = (kind * trees + t) * branches, t * slots + int(latest)
-                leaves[t] = _walk(features, thresholds, at, height, x, here, i, own, base, place, 0)
-        same = known and learn
-        for j in range(x.shape[1]):
-            same = same and good[i, j] and y[i, j] == x[i, j]
-        if filled[row] or same:
-            total, base, more = np.int64(0), np.uint64(0), 1 if same else 0
+                at, first = (kind * trees + t) * (leaves - 1), (2 * t + latest) * leaves
+                found[t] = _walk(features, thresholds, at, height, x, here, i, own, first)
+        out[i] = 0.0
+        if filled[row]:
+            total, base = np.int64(0), np.uint64(0)
             for t in range(trees):
-                total += _pass(own, path, leaves[t], base, reference, latest, limit, more)
-                base += size
-            out[i] = 1.0 - total / top
-        if not filled[row]:
-            out[i] = 0.0
+                total += np.int64(shares[base + found[t]])
+                base += width
+            out[i] = 1.0 - (2 * total + trees * window) / top
         if learn:
+            same = known
+            for j in range(x.shape[1]):
+                same = same and good[i, j] and y[i, j] == x[i, j]
             if not same:
                 for t in range(trees):
-                    at, base = (kind * trees + t) * branches, t * slots + int(latest)
-                    _walk(features, thresholds, at, height, y, good, i, own, base, place, 1)
+                    at, first = (kind * trees + t) * (leaves - 1), (2 * t + latest) * leaves
+                    found[t] = _walk(features, thresholds, at, height, y, good, i, own, first)
+            place = np.uint64(latest) * width
+            for t in range(trees):
+                own[place + found[t]] += 1
+                place += width + width
             count[row] += 1
             if count[row] == window:
-                # What was learned becomes the reference; the old reference is wiped to learn in.
-                for k in range(int(reference), trees * slots, 2):
-                    own[k] = 0
+                # What was learned becomes the reference; the old one is wiped to learn in.
+                _weigh(own, shares, trees, height, latest, limit)
+                for t in range(trees):
+                    first = (2 * t + 1 - latest) * leaves
+                    own[first : first + leaves] = 0
                 side[row] = 1 - side[row]
                 filled[row] = True
                 count[row] = 0
-
-
-def blocked(height: int, levels: int) -> tuple[NDArray[np.int64], int]:
-    """Where each node of a binary tree (in heap order) lies, and how long the whole is.
-
-    The upper `levels` levels come first, filling one line; below each of their last nodes hangs
-    a block that is laid out in the same way, at a power of two.
-
-    >>> blocked(2, 2)[0].tolist()
-    [0, 1, 2, 4, 5, 6, 7]
-    """
-    place = np.zeros(2 ** (height + 1) - 1, np.int64)
-    end = 0
-    roots = [0]
-    left = height + 1
-    while left > 0:
-        depth = min(levels, left)
-        size = 1 << (2**depth - 1).bit_length() if depth > 1 or left > 1 else 1
-        below = []
-        for root in roots:
-            row, at = [root], end
-            for _ in range(depth):
-                for node in row:
-                    place[node] = at
-                    at += 1
-                row = [child for node in row for child in (2 * node + 1, 2 * node + 2)]
-            below += row
-            end += size
-        roots, left = below, left - depth
-    return place, end
-
-
-def _paths(place: NDArray[np.int64], height: int) -> NDArray[np.uint64]:
-    """Where the nodes on the way to each leaf lie, from the root down."""
-    leaf = np.arange(2**height)[:, None] + 2**height
-    nodes = (leaf >> np.arange(height, -1, -1)) - 1
-    paths: NDArray[np.uint64] = place[nodes].astype(np.uint64)
-    return paths
 
 
 _GROWING = threading.Lock()
@@ -233,7 +228,6 @@ class Forest(Detector):
     sensors: tuple[str, ...]
     fields: dict[str, Field] = field(default_factory=dict, init=False)
     _grown: list[Any] = field(default_factory=list, init=False)
-    _layout: list[Any] = field(default_factory=list, init=False)
 
     @classmethod
     def of(cls, river: Any, sensors: tuple[str, ...]) -> Self:
@@ -247,15 +241,14 @@ class Forest(Detector):
         return cls(river.clone(), sensors)
 
     def __post_init__(self) -> None:
-        dtype = np.uint8 if self.river.window_size <= 255 else np.uint32
-        pairs = LINE // (2 * np.dtype(dtype).itemsize)
-        place, length = blocked(self.river.height, int(np.log2(pairs + 1)))
-        slots = 2 * -(-length // pairs) * pairs
-        self._layout[:] = [2 * place, slots, _paths(2 * place, self.river.height)]
+        window, leaves = self.river.window_size, 2**self.river.height
+        whole = self.river.n_trees * leaves
         # Sets of sensors, and the trees for each: one tuple, replaced whole, for the shards of
         # several threads share it.
         self._grown[:] = [(np.zeros(0, np.int64), np.zeros(0, np.uint8), np.zeros(0))]
-        self.fields["mass"] = Field(dtype, 0, (self.river.n_trees * slots,))
+        self.fields["mass"] = Field(np.uint8 if window <= 255 else np.uint32, 0, (2 * whole,))
+        most = np.min_scalar_type(window * (leaves - 1))
+        self.fields["share"] = Field(np.promote_types(most, np.uint16), 0, (whole,), derived=True)
         self.fields["side"] = Field(np.uint8)
         self.fields["filled"] = Field(np.bool_)
         self.fields["count"] = Field(np.int32)
@@ -268,10 +261,18 @@ class Forest(Detector):
         return float(self.river._max_score)
 
     def restored(self, state: Fields, rows: Sequence[int]) -> None:
-        """Find each device's trees again, from which sensors its first reading had."""
+        """Find each device's trees again, and what their leaves add to a score."""
         for row in rows:
             keys = int(state["keys"][row])
             state["variant"][row] = self._variant(keys) if keys else -1
+        names = ("mass", "share", "side", "filled")
+        shape = (self.river.n_trees, self.river.height, self._limit)
+        _restore(*(state[name] for name in names), np.asarray(rows, np.int64), *shape)
+
+    @property
+    def _limit(self) -> int:
+        """A mass is an integer: below the limit is below the integer above it."""
+        return ceil(0.1 * self.river.window_size)
 
     def run(
         self, state: Fields, rows: Codes, seen: Inputs, good: Inputs, may: Mask, scores: Values
@@ -282,22 +283,14 @@ class Forest(Detector):
             for keys in np.unique(self._bits(good)[fresh & may]).tolist():
                 if keys:
                     self._variant(keys)
-        names = ("mass", "side", "filled", "count", "variant", "keys")
-        place, slots, paths = self._layout
+        names = ("mass", "share", "side", "filled", "count", "variant", "keys")
         river = self.river
-        shape = (place, paths, river.n_trees, river.height, slots, river.window_size)
-        # A mass is an integer: below the limit is below the integer above it.
-        limits = (ceil(0.1 * river.window_size), self._top)
-        given = (seen.values, seen.present, good.values, good.present)
         _run(
             *(state[name] for name in names),
             *self._grown[0],
-            *shape,
-            *limits,
-            rows,
-            *given,
-            may,
-            scores,
+            *(river.n_trees, river.height, river.window_size, self._limit, self._top),
+            *(rows, seen.values, seen.present, good.values, good.present),
+            *(may, scores),
         )
 
     def _bits(self, given: Inputs) -> NDArray[np.int64]:
@@ -349,24 +342,28 @@ class Forest(Detector):
         out.learn_one(dict.fromkeys(self._names(keys), 0.5))
         out.counter = int(state["count"][row])
         out._first_window = not bool(state["filled"][row])
-        for masses, node in self._nodes(state, row, out):
-            node.r_mass, node.l_mass = (int(mass) for mass in masses)
+        latest = int(state["side"][row])
+        for tree, sides in zip(out.trees, self._masses(state, row), strict=True):
+            for node, mass in zip(_heap(tree, self.river.height), _sums(sides).T, strict=True):
+                node.l_mass, node.r_mass = int(mass[latest]), int(mass[1 - latest])
         return out
+
+    def _masses(self, state: Fields, row: int) -> NDArray[Any]:
+        """Of a device's leaves, [trees, 2, leaves]."""
+        return state["mass"][row].reshape(self.river.n_trees, 2, -1)
 
     def take_over(self, state: Fields, row: int, sensors: Sequence[str], river: Any) -> None:
         """A trained forest's masses; its trees must be those that its parameters and seed grow."""
         if not river.trees:
             return
         keys = self._keys_of(river)
-        state["keys"][row], state["variant"][row] = keys, self._variant(keys)
+        state["keys"][row] = keys
         state["count"][row], state["filled"][row] = river.counter, not river._first_window
         state["side"][row] = 0
-        place, slots, _ = self._layout
-        mass = state["mass"][row]
-        for t, tree in enumerate(river.trees):
-            for number, node in enumerate(_heap(tree, self.river.height)):
-                at = t * slots + place[number]
-                mass[at], mass[at + 1] = node.l_mass, node.r_mass
+        for tree, sides in zip(river.trees, self._masses(state, row), strict=True):
+            leaves = _heap(tree, self.river.height)[2**self.river.height - 1 :]
+            sides[:] = [node.l_mass for node in leaves], [node.r_mass for node in leaves]
+        self.restored(state, [row])
 
     def _keys_of(self, river: Any) -> int:
         """Which sensors a forest was grown for: all, or those that its splits look at."""
@@ -384,14 +381,13 @@ class Forest(Detector):
             "taken over"
         )
 
-    def _nodes(self, state: Fields, row: int, forest: Any) -> Any:
-        place, slots, _ = self._layout
-        latest = int(state["side"][row])
-        mass = state["mass"][row]
-        for t, tree in enumerate(forest.trees):
-            for number, node in enumerate(_heap(tree, self.river.height)):
-                at = t * slots + place[number]
-                yield (mass[at + 1 - latest], mass[at + latest]), node
+
+def _sums(leaves: NDArray[Any]) -> NDArray[np.int64]:
+    """The masses of all nodes in heap order, from those of the leaves: both [2, nodes]."""
+    rows = [leaves.astype(np.int64)]
+    while rows[0].shape[1] > 1:
+        rows.insert(0, rows[0][:, ::2] + rows[0][:, 1::2])
+    return np.concatenate(rows, axis=1)
 
 
 def _heap(tree: Any, height: int) -> list[Any]:
