@@ -33,29 +33,30 @@ MOST_SENSORS = 62
 
 
 @inlined
-def _leaves(features, thresholds, at, height, x, i, out):  # type: ignore[no-untyped-def]
-    """The leaf of each tree that a reading with all sensors falls into.
+def _leaves(features, thresholds, at, height, x, i, out, turn):  # type: ignore[no-untyped-def]
+    """The leaf of each tree that a reading with all sensors falls into: `out[turn]`.
 
     All trees a level at a time, and without a branch: their steps overlap, and none is guessed
     wrong. Unsigned numbers, for of a signed index Numba asks whether it counts from the end.
     """
     one = np.uint64(1)
     branches = (one << np.uint64(height)) - one
-    for t in range(len(out)):
-        out[t] = 0
+    for t in range(out.shape[1]):
+        out[turn, t] = 0
     for _ in range(height):
         start = np.uint64(at)
-        for t in range(len(out)):
-            place = start + out[t]
+        for t in range(out.shape[1]):
+            node = out[turn, t]
+            place = start + node
             left = np.uint64(x[i, features[place]] < thresholds[place])
-            out[t] = out[t] + out[t] + one + one - left
+            out[turn, t] = node + node + one + one - left
             start += branches
-    for t in range(len(out)):
-        out[t] -= branches
+    for t in range(out.shape[1]):
+        out[turn, t] -= branches
 
 
 @part
-def _walk(features, thresholds, at, height, x, here, i, own, first):  # type: ignore[no-untyped-def]
+def _walk(features, thresholds, at, height, x, here, i, mass, row, first):  # type: ignore[no-untyped-def]
     """The leaf that a reading falls into; where a sensor is missing, by the heavier child."""
     node, leaf, size = 0, 0, 1 << height
     for _ in range(height):
@@ -65,17 +66,17 @@ def _walk(features, thresholds, at, height, x, here, i, own, first):  # type: ig
             right = not x[i, sensor] < thresholds[at + node]
         else:
             left = first + leaf
-            right = _sum(own, left, size) < _sum(own, left + size, size)
+            right = _sum(mass, row, left, size) < _sum(mass, row, left + size, size)
         node = 2 * node + 1 + right
         leaf += size * right
     return leaf
 
 
 @part
-def _sum(masses, first, size):  # type: ignore[no-untyped-def]
+def _sum(mass, row, first, size):  # type: ignore[no-untyped-def]
     total = np.int64(0)
     for k in range(first, first + size):
-        total += np.int64(masses[k])
+        total += np.int64(mass[row, k])
     return total
 
 
@@ -145,69 +146,71 @@ def _run(  # type: ignore[no-untyped-def]
 ):
     leaves = 1 << height
     width = np.uint64(leaves)
-    found = np.zeros(trees, np.uint64)
-    ahead = np.zeros(trees, np.uint64)
-    n = len(rows)
+    leaf = np.zeros((2, trees), np.uint64)
+    n, sensors = len(rows), x.shape[1]
     looked = False
     for i in range(n):
-        row = rows[i]
-        own, shares = mass[row], share[row]
-        learn = may[i] and good[i].any()
-        if learn and variant[row] < 0:
-            for j in range(good.shape[1]):
+        row, turn = np.uint64(rows[i]), np.uint64(i & 1)
+        kind, latest, known = variant[row], np.uint64(side[row]), looked
+        learn = False
+        for j in range(sensors):
+            learn |= may[i] and good[i, j]
+        if learn and kind < 0:
+            for j in range(sensors):
                 keys[row] |= np.int64(good[i, j]) << j
             for k in range(len(masks)):
                 if masks[k] == keys[row]:
-                    variant[row] = k
-        kind = variant[row]
-        latest = int(side[row])
-        known = looked
-        found, ahead = ahead, found
+                    kind = k
+            variant[row] = kind
         # Ask for what the next reading will touch.
         looked = i + 1 < n and variant[rows[i + 1]] >= 0
         if looked:
-            for j in range(x.shape[1]):
+            for j in range(sensors):
                 looked = looked and here[i + 1, j]
         if looked:
-            after = rows[i + 1]
+            after, other = np.uint64(rows[i + 1]), turn ^ np.uint64(1)
             at = variant[after] * trees * (leaves - 1)
-            _leaves(features, thresholds, at, height, x, i + 1, ahead)
+            _leaves(features, thresholds, at, height, x, np.uint64(i + 1), leaf, other)
             place, base = np.uint64(side[after]) * width, np.uint64(0)
             for t in range(trees):
-                prefetch(mass, after, place + ahead[t])
-                prefetch(share, after, base + ahead[t])
+                prefetch(mass, after, place + leaf[other, t])
+                prefetch(share, after, base + leaf[other, t])
                 place += width + width
                 base += width
         if not known and kind >= 0:
             for t in range(trees):
-                at, first = (kind * trees + t) * (leaves - 1), (2 * t + latest) * leaves
-                found[t] = _walk(features, thresholds, at, height, x, here, i, own, first)
+                at, first = (kind * trees + t) * (leaves - 1), (2 * t + int(latest)) * leaves
+                leaf[turn, t] = _walk(
+                    features, thresholds, at, height, x, here, i, mass, row, first
+                )
         out[i] = 0.0
         if filled[row]:
             total, base = np.int64(0), np.uint64(0)
             for t in range(trees):
-                total += np.int64(shares[base + found[t]])
+                total += np.int64(share[row, base + leaf[turn, t]])
                 base += width
             out[i] = 1.0 - (2 * total + trees * window) / top
         if learn:
             same = known
-            for j in range(x.shape[1]):
+            for j in range(sensors):
                 same = same and good[i, j] and y[i, j] == x[i, j]
             if not same:
                 for t in range(trees):
-                    at, first = (kind * trees + t) * (leaves - 1), (2 * t + latest) * leaves
-                    found[t] = _walk(features, thresholds, at, height, y, good, i, own, first)
-            place = np.uint64(latest) * width
+                    at, first = (kind * trees + t) * (leaves - 1), (2 * t + int(latest)) * leaves
+                    leaf[turn, t] = _walk(
+                        features, thresholds, at, height, y, good, i, mass, row, first
+                    )
+            place = latest * width
             for t in range(trees):
-                own[place + found[t]] += 1
+                mass[row, place + leaf[turn, t]] += 1
                 place += width + width
             count[row] += 1
             if count[row] == window:
                 # What was learned becomes the reference; the old one is wiped to learn in.
-                _weigh(own, shares, trees, height, latest, limit)
+                _weigh(mass[row], share[row], trees, height, int(latest), limit)
                 for t in range(trees):
-                    first = (2 * t + 1 - latest) * leaves
-                    own[first : first + leaves] = 0
+                    first = (2 * t + 1 - int(latest)) * leaves
+                    mass[row, first : first + leaves] = 0
                 side[row] = 1 - side[row]
                 filled[row] = True
                 count[row] = 0
@@ -272,7 +275,8 @@ class Forest(Detector):
     @property
     def _limit(self) -> int:
         """A mass is an integer: below the limit is below the integer above it."""
-        return ceil(0.1 * self.river.window_size)
+        limit: int = ceil(0.1 * self.river.window_size)
+        return limit
 
     def run(
         self, state: Fields, rows: Codes, seen: Inputs, good: Inputs, may: Mask, scores: Values
@@ -350,7 +354,8 @@ class Forest(Detector):
 
     def _masses(self, state: Fields, row: int) -> NDArray[Any]:
         """Of a device's leaves, [trees, 2, leaves]."""
-        return state["mass"][row].reshape(self.river.n_trees, 2, -1)
+        masses: NDArray[Any] = state["mass"][row].reshape(self.river.n_trees, 2, -1)
+        return masses
 
     def take_over(self, state: Fields, row: int, sensors: Sequence[str], river: Any) -> None:
         """A trained forest's masses; its trees must be those that its parameters and seed grow."""
