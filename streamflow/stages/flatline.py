@@ -38,7 +38,7 @@ def _insert(longest, length):  # type: ignore[no-untyped-def]
 @inlined
 def _declared(ends, same, j, x):  # type: ignore[no-untyped-def]
     """Whether x is at an end of the declared range of sensor j."""
-    return x <= ends[0, j] + same[j] or x >= ends[1, j] - same[j]
+    return (x <= ends[0, j] + same[j]) | (x >= ends[1, j] - same[j])
 
 
 @kernel
@@ -72,8 +72,8 @@ def flatline(  # type: ignore[no-untyped-def]
                     if own[PLACE] != END:
                         _insert(usual[row, j, 1], own[COUNT])
                     own[RUNS] += 1
-                away = at[LOW] < x < at[HIGH] and not _declared(ends, same, j, x)
-                own[PLACE] = AWAY if away else END
+                within = (x > at[LOW]) & (x < at[HIGH]) & (not _declared(ends, same, j, x))
+                own[PLACE] = AWAY if within else END
                 own[NEWEST], own[LENGTH], own[COUNT] = time[i], 0 if by_time else 1, 1
                 at[VALUE] = x
                 if not x >= at[LOW]:
