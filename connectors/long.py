@@ -45,6 +45,25 @@ class Long(Source):
         Where the rows come from.
     by, value
         The fields of the sensor's name and of its value.
+
+    Raises
+    ------
+    FlowError
+        If a field is missing in the source, or is its device or time.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from streamflow import Flow
+    >>> from streamflow_connectors import files, long
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "log.csv"
+    ...     _ = path.write_text("device,time,name,value\\np1,0,bar,4.1\\np1,0,rpm,900\\n")
+    ...     flow = Flow("doc", sensors=["bar", "rpm"]) | long.rows(files.csv(path))
+    ...     rows = flow.replay().rows
+    >>> rows["bar"].tolist(), rows["rpm"].tolist()
+    ([4.1, nan], [nan, 900.0])
     """
 
     source: Source
