@@ -4,28 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from benchmarks.cleaning.found import (
-    AHEAD,
-    Count,
+from benchmarks.cleaning.due import (
     Due,
+    Trial,
+    alike,
+    coarser,
+    longer,
+    off,
+    readings,
+    standing_out,
+    values,
+)
+from benchmarks.cleaning.found import (
+    Count,
     Find,
-    Where,
-    behind,
     flagged,
     judge,
     overtaking,
-    readings,
     rejected,
     retimed,
-    values,
 )
 from benchmarks.cleaning.signals import Signals, numbered
 from streamflow import Batch, Event, Flow, Quality, Stage
 from streamflow.core.duration import words
+from streamflow.core.event import iso
 from streamflow.engine.result import Result
 from streamflow.flow.registry import load, names
 from streamflow.testing import (
@@ -51,8 +58,12 @@ from streamflow.testing import (
 )
 from streamflow.testing.faults import Severity
 
-STUCK, PINNED, COARSE = 20, 5, 8
-"""Readings of one value, at one end, and changes in coarse steps, before a stage can tell."""
+STUCK, PINNED, COARSE, FIRST = 20, 5, 8, 14
+"""Before a stage can tell: readings of one value, at one end, changes in coarse steps, values."""
+OWN = 10
+"""So many usual intervals without a reading are a silence of the signal's own."""
+SIGMAS, WIDER = 4.0, 2.0
+"""What is far to `Despike`, and coarse to `Stuck`: less than by their defaults, 5 and 4."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +74,11 @@ class Claim:
     ----------
     make
         The stage, for some signals.
-    find, due
-        What the stage found; and which faults it can have found, for some show only after a time.
+    find, due, faults
+        What the stage found; which faults it can have found, for some show only after a time; and
+        which values or readings are faults.
+    whole
+        True where it is the fault of a device's sensor that is to be found, not each of its values.
     lost
         True where events are counted, one for each stretch of readings that never came.
     """
@@ -74,20 +88,16 @@ class Claim:
     make: Callable[[Any, Signals], Stage]
     find: Find = rejected
     due: Due = readings
+    faults: Due = readings
+    whole: bool = False
     lost: bool = False
     floors: tuple[float, float] = (0.95, 0.95)
-    """Under precision and recall at the middle severity; the aim, or what is reached."""
+    """Under precision and recall at the middle severity: the aim."""
 
     @property
     def known(self) -> bool:
         """Whether the stage exists here."""
         return self.stage in names("stages")
-
-
-def off(batch: Batch, truth: Truth, kind: str) -> Where:
-    """Readings whose time is wrong by more than a clock may be."""
-    wrong = np.abs(batch.time - batch.arrived) > AHEAD
-    return {"": truth.reading(kind) & wrong}
 
 
 def longest(signals: Signals) -> str:
@@ -106,46 +116,57 @@ CLAIMS: Sequence[Claim] = (
         lambda stage, _: stage(hold="3650d"),
         flagged(Quality.IMPUTED),
         values,
+        values,
     ),
-    Claim(Infinities, "validate", lambda stage, _: stage(), flagged(Quality.NOT_FINITE), values),
+    Claim(
+        Infinities,
+        "validate",
+        lambda stage, _: stage(),
+        flagged(Quality.NOT_FINITE),
+        values,
+        values,
+    ),
     Claim(
         OutOfRange,
         "validate",
         lambda stage, s: stage(overrides=s.limits),
         flagged(Quality.OUT_OF_RANGE),
         values,
+        values,
     ),
     Claim(
         Spikes,
         "despike",
-        lambda stage, s: stage(wait=longest(s)),
+        lambda stage, s: stage(sigmas=SIGMAS, wait=longest(s)),
         flagged(Quality.SPIKE),
+        standing_out(FIRST),
         values,
-        floors=(0.95, 0.65),
     ),
     Claim(
         Flatline,
         "stuck",
         lambda stage, _: stage(after=STUCK, pinned=None, coarse=None),
         flagged(Quality.STUCK),
-        behind(STUCK),
-        floors=(0.95, 0.78),
+        longer(STUCK),
+        values,
     ),
     Claim(
         Saturation,
         "stuck",
         lambda stage, _: stage(after=None, pinned=PINNED, coarse=None),
         flagged(Quality.SATURATED),
-        behind(PINNED, equal=True),
-        floors=(0.95, 0.1),
+        longer(PINNED),
+        alike,
+        whole=True,
     ),
     Claim(
         Quantisation,
         "stuck",
-        lambda stage, _: stage(after=None, pinned=None),
+        lambda stage, _: stage(after=None, pinned=None, coarse=WIDER),
         flagged(Quality.COARSE),
-        behind(COARSE, changes=True),
-        floors=(0.95, 0.65),
+        coarser(COARSE),
+        values,
+        whole=True,
     ),
     Claim(ClockAhead, "guard_clock", lambda stage, _: stage(), retimed, off),
     Claim(ClockSkew, "guard_clock", lambda stage, _: stage(), retimed, off),
@@ -155,7 +176,7 @@ CLAIMS: Sequence[Claim] = (
     Claim(Duplicates, "deduplicate", lambda stage, _: stage()),
     Claim(LateDelivery, "reorder", lambda stage, s: stage(lateness=longest(s)), overtaking),
     Claim(Gaps, "silent", lambda stage, _: stage(), lost=True),
-    Claim(Silence, "silent", lambda stage, _: stage(), lost=True, floors=(0.9, 0.95)),
+    Claim(Silence, "silent", lambda stage, _: stage(), lost=True),
 )
 
 
@@ -168,20 +189,20 @@ def judged(claim: Claim, severity: Severity, signals: Signals, seed: int = 0) ->
     faulty = numbered(faulty)
     before, after = flow.replay(signals.batch), flow.replay(faulty)
     if claim.lost:
-        return _silences(before, after, truth)
-    whole = claim.due in (readings, off)
-    everywhere = (readings if whole else values)(faulty, truth, fault.kind)
-    due = claim.due(faulty, truth, fault.kind)
+        return _silences(before, after, truth, signals)
+    trial = Trial(signals.batch, faulty, truth, fault)
     found, untouched = claim.find(after, faulty), claim.find(before, signals.batch)
-    return judge(found, untouched, everywhere, due, truth.origin)
+    whole = faulty.device if claim.whole else None
+    return judge(found, untouched, claim.faults(trial), claim.due(trial), truth.origin, whole)
 
 
-def _silences(before: Result, after: Result, truth: Truth) -> Count:
+def _silences(before: Result, after: Result, truth: Truth, signals: Signals) -> Count:
     """Silences that began while readings were lost, one for each stretch of them.
 
-    A silence is known from the untouched copy by the reading after which it began.
+    The signals' own do not count: those known from the untouched copy, by the reading after which
+    they began, and those in which nothing came for `OWN` usual intervals there.
     """
-    known = {(e.device, e.fields["last"]) for e in _opened(before)}
+    known = {(e.device, e.fields["last"]) for e in _opened(before)} | _gaps(signals.batch)
     met, wrong = set(), 0
     for event in _opened(after):
         hit = [
@@ -191,7 +212,19 @@ def _silences(before: Result, after: Result, truth: Truth) -> Count:
         ]
         met.update(hit)
         wrong += not hit and (event.device, event.fields["last"]) not in known
-    return Count(len(met), wrong, len(truth.lost) - len(met))
+    return Count(len(met), wrong, len(met), len(truth.lost) - len(met))
+
+
+def _gaps(batch: Batch) -> set[tuple[str, str]]:
+    """Device, and the reading behind which nothing came for `OWN` usual intervals."""
+    order, start, _ = batch.groups
+    out = set()
+    for a, b in pairwise(start.tolist()):
+        arrived = np.sort(batch.arrived[order[a:b]])
+        steps = np.diff(arrived)
+        long = arrived[:-1][steps > OWN * np.median(steps)]
+        out |= {(batch.name(int(order[a])), iso(last)) for last in long.tolist()}
+    return out
 
 
 def _opened(result: Result) -> list[Event]:

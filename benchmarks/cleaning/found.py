@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
 from streamflow import Batch, Quality
-from streamflow.core.batch import Mask, Rows
+from streamflow.core.batch import Codes, Mask, Rows
 from streamflow.engine.result import Result
-from streamflow.testing import Truth
 
 Where = Mapping[str, Mask]
 """Sensor -> bool[n], or "" -> bool[n] for readings as a whole."""
 Find = Callable[[Result, Batch], Where]
-Due = Callable[[Batch, Truth, str], Where]
 
 AHEAD = 300 * 10**9
 """What `GuardClock` takes for right: an offset of 5 minutes."""
@@ -23,19 +21,20 @@ AHEAD = 300 * 10**9
 
 @dataclass(frozen=True)
 class Count:
-    """How many were found rightly, found wrongly, and missed."""
+    """What was found rightly and wrongly; of what was to be found, how much was, and was not."""
 
     right: int = 0
     wrong: int = 0
+    met: int = 0
     missed: int = 0
 
     def __add__(self, other: Count) -> Count:
-        return Count(self.right + other.right, self.wrong + other.wrong, self.missed + other.missed)
+        return Count(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def due(self) -> int:
         """How many there were to find."""
-        return self.right + self.missed
+        return self.met + self.missed
 
     @property
     def precision(self) -> float:
@@ -44,8 +43,8 @@ class Count:
 
     @property
     def recall(self) -> float:
-        """The share of the faults that was found; 1 of none."""
-        return self.right / (self.right + self.missed) if self.right + self.missed else 1.0
+        """The share of what was to be found that was; 1 of nothing."""
+        return self.met / self.due if self.due else 1.0
 
 
 def numbers(batch: Batch) -> Rows:
@@ -95,51 +94,23 @@ def overtaking(result: Result, batch: Batch) -> Where:
     return {"": out}
 
 
-def values(batch: Batch, truth: Truth, kind: str) -> Where:
-    """All values at fault."""
-    return {sensor: truth.value(kind, sensor) for sensor in batch.columns}
+def judge(
+    found: Where, before: Where, truth: Where, due: Where, origin: Rows, whole: Codes | None
+) -> Count:
+    """Count what was found beyond what is found in the untouched copy; there nothing counts.
 
-
-def readings(_: Batch, truth: Truth, kind: str) -> Where:
-    """All readings at fault."""
-    return {"": truth.reading(kind)}
-
-
-def behind(count: int, *, changes: bool = False, equal: bool = False) -> Due:
-    """The values at fault that have so many of their device's before them that are, in a row.
-
-    With `changes`, only values other than the one before count; with `equal`, a row ends with one.
+    `whole`, the devices of the readings, is given where a fault is met once any of it is found.
     """
-
-    def due(batch: Batch, truth: Truth, kind: str) -> Where:
-        order, start, _ = batch.groups
-        first = np.zeros(len(batch), bool)
-        first[start[:-1]] = True
-        out = {}
-        for sensor in batch.columns:
-            at = truth.value(kind, sensor)[order]
-            column = batch[sensor][order]
-            same = np.concatenate([[False], column[1:] == column[:-1]])
-            begin = first | ~at | np.concatenate([[True], ~at[:-1]])
-            if equal:
-                begin |= ~same
-            counted = np.cumsum(~same if changes else np.ones(len(at), bool))
-            head = np.maximum.accumulate(np.where(begin, np.arange(len(at)), 0))
-            late = np.zeros(len(at), bool)
-            late[order] = at & (counted - counted[head] >= count)
-            out[sensor] = late
-        return out
-
-    return due
-
-
-def judge(found: Where, before: Where, truth: Where, due: Where, origin: Rows) -> Count:
-    """Count what was found beyond what is found in the untouched copy; there nothing counts."""
     total = Count()
     for key, at in found.items():
         new = ~before[key][origin]
-        right = int(np.count_nonzero(at & due[key] & new))
+        right, want = at & truth[key] & new, due[key] & new
         wrong = int(np.count_nonzero(at & ~truth[key] & new))
-        missed = int(np.count_nonzero(~at & due[key] & new))
-        total += Count(right, wrong, missed)
+        if whole is None:
+            met, missed = np.count_nonzero(at & want), np.count_nonzero(~at & want)
+        else:
+            wanted = np.unique(whole[want])
+            met = np.count_nonzero(np.isin(wanted, whole[right]))
+            missed = len(wanted) - met
+        total += Count(int(np.count_nonzero(right)), wrong, int(met), int(missed))
     return total

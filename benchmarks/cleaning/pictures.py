@@ -161,6 +161,17 @@ def units() -> str:
     return svg(above, Panel("converted", minutes(batch), rows["t"], none(rows)))
 
 
+def required() -> str:
+    """Readings that lack another sensor, and those that go on."""
+    batch = clean(160)
+    both = batch.replace(columns={"t": batch["t"], "p": np.ones(len(batch))})
+    given, truth = inject(both, [MissingValues("severe", sensors=["p"])], seed=1)
+    flow = Flow("picture", sensors={**SENSORS, "p": Sensor()}) | Validate(required=["p"])
+    rows = flow.replay(given).rows
+    above = Panel("lacks p", minutes(given), given["t"], truth.value("missing_values", "p"))
+    return svg(above, Panel("goes on", minutes(rows), rows["t"], none(rows), dots=True))
+
+
 def gaps() -> str:
     """Values that are missing, and what stands for them."""
     batch, _ = put(MissingValues("severe"), 160)
@@ -228,7 +239,7 @@ FLAGGED: Sequence[tuple[str, Callable[[], str]]] = (
 def main(folder: Path) -> None:
     """Write all pictures."""
     drawn = {name: draw() for name, draw in FLAGGED}
-    for draw in (clock, duplicates, order, saturated, silence, units, gaps, grid):
+    for draw in (clock, duplicates, order, saturated, silence, units, required, gaps, grid):
         drawn[draw.__name__] = draw()
     drawn["maintenance"] = maintenance(folder)
     for name, picture in drawn.items():

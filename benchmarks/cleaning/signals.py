@@ -1,4 +1,4 @@
-"""The signals: real ones, from the folder that STREAMFLOW_DATA names, or those of the demo."""
+"""The signals: real ones, those that ship with the project and those that STREAMFLOW_DATA names."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.detection.data import SHIPPED
 from streamflow import Batch, Flow, Words
-from streamflow.backtest.labels import read_labels
-from streamflow.cli.demo import DATA
 from streamflow.core.batch import Mask
 from streamflow.engine.episodes import Incident
 
 SKAB = ("acc1", "acc2", "current", "pressure", "temperature", "thermocouple", "voltage", "flow")
-DEVICES = {"small": 4, "full": 1_000}
-"""Of each data set, in the small size."""
 
 
 @dataclass(frozen=True)
@@ -60,38 +57,26 @@ def numbered(batch: Batch) -> Batch:
     return batch.replace(tags={"n": numbers}, quality={})
 
 
-def load(size: str) -> list[Signals]:
-    """All that there are; the demo's if the folder has none."""
+def load() -> list[Signals]:
+    """NAB's, and SKAB's where they are."""
     folder = Path(os.environ.get("STREAMFLOW_DATA", "/nowhere"))
-    found = []
-    if (folder / "nab.parquet").exists():
-        flow = Flow("nab", device="file", time="timestamp", sensors=["value"])
-        batch = flow.replay(folder / "nab.parquet").rows
-        known = json.loads((folder / "nab_windows.json").read_text())
-        found.append(_signals("NAB", batch, _windows(batch, known), size))
-    else:
-        flow = Flow("demo", device="machine", time="timestamp", sensors=["value"])
-        batch = flow.replay(DATA / "fleet.csv.gz").rows
-        labels = read_labels(DATA / "incidents.csv", flow.schema)
-        incidents = [Incident(str(one.device), one.start, one.end) for one in labels]
-        found.append(_signals("NAB, the demo's", batch, incidents, size))
+    flow = Flow("nab", device="file", time="timestamp", sensors=["value"])
+    batch = flow.replay(SHIPPED / "nab.parquet").rows
+    known = json.loads((SHIPPED / "nab_windows.json").read_text())
+    found = [_signals("NAB", batch, _windows(batch, known))]
     if (folder / "skab_a.parquet").exists():
         flow = Flow("skab", device="file", time="timestamp", sensors=[*SKAB, "anomaly"])
         batch = flow.replay(folder / "skab_a.parquet").rows
         incidents = _stretches(batch, batch["anomaly"] > 0)
         plain = batch.replace(columns={name: batch[name] for name in SKAB})
-        found.append(_signals("SKAB", plain, incidents, size))
+        found.append(_signals("SKAB", plain, incidents))
     return found
 
 
-def _signals(name: str, batch: Batch, incidents: Sequence[Incident], size: str) -> Signals:
-    """The devices with most readings, sorted by arrival."""
-    counts = np.bincount(batch.device, minlength=len(batch.devices))
-    kept = np.argsort(-counts, kind="stable")[: DEVICES[size]]
-    batch = batch.take(np.isin(batch.device, kept))
+def _signals(name: str, batch: Batch, incidents: Sequence[Incident]) -> Signals:
+    """Sorted by arrival."""
     batch = batch.take(np.argsort(batch.arrived, kind="stable"))
-    names = {batch.devices[code] for code in kept.tolist()}
-    return Signals(name, numbered(batch), [one for one in incidents if one.device in names])
+    return Signals(name, numbered(batch), incidents)
 
 
 def _windows(batch: Batch, known: Mapping[str, Sequence[tuple[int, int]]]) -> list[Incident]:

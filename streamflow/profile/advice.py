@@ -209,16 +209,19 @@ def _rates(seen: Seen) -> Mapping[str, float]:
 def _grid(seen: Seen) -> str:
     """A grid, if some sensors have a value in far fewer readings than others; empty if not."""
     shares: dict[str, list[float]] = {}
+    each: dict[str, list[float]] = {}
     for one in seen.devices:
         for name, sensor in one.sensors.items():
             if sensor.values:
-                whole = sensor.values + sensor.missing + sensor.infinite
-                shares.setdefault(name, []).append(sensor.values / whole)
+                shares.setdefault(name, []).append(sensor.values / one.readings)
+                each.setdefault(name, []).append((one.last - one.first) / sensor.values)
     usual = {name: float(np.median(known)) for name, known in shares.items()}
     if len(usual) < 2 or min(usual.values()) > 0.6:
         return ""
-    # Either a rare sensor beside a frequent one, or readings of one sensor each.
-    return at_least(seen.every / max(min(usual.values()), 0.01))
+    # Either a rare sensor beside a frequent one, or readings of one sensor each; of these, some
+    # may have the same time.
+    slowest = max(float(np.median(known)) for known in each.values())
+    return at_least(min(seen.every / max(min(usual.values()), 0.01), slowest))
 
 
 def _detection(seen: Seen) -> Iterator[Advice]:

@@ -31,6 +31,13 @@ LABELS = (
     *("target", "class", "fault", "is_fault", "failure", "machine_failure", "machine_status", "y"),
     *("outlier", "is_outlier"),
 )
+CHANNELS = (
+    *("sensor", "sensor_name", "sensor_type", "sensor_id", "channel", "signal", "variable", "name"),
+    *("parameter", "param", "metric", "metric_name", "measurement", "measure", "quantity"),
+    *("observed_property", "property", "attribute", "datapoint", "point", "tag", "tag_name"),
+    *("field", "_field", "key"),
+)
+VALUES = ("value", "_value", "val", "v", "reading", "measured_value", "result", "data")
 NUMBERS = ("", "index", "row", "id", "unnamed: 0", "no", "seq", "_id")
 FORMS = (
     *("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M"),
@@ -55,6 +62,8 @@ class Roles:
         The numeric columns, and those of words.
     left_out
         name -> why it is neither.
+    long
+        In the long format, a row for each sensor: the columns of its name and of its value.
     """
 
     device: str | None
@@ -64,6 +73,7 @@ class Roles:
     left_out: Mapping[str, str] = field(default_factory=dict)
     timezone: str = "UTC"
     time_format: str | None = None
+    long: tuple[str, str] | None = None
 
     @property
     def schema(self) -> Schema:
@@ -106,15 +116,21 @@ def guess(found: Cells, wish: Wish, place: str) -> Roles:
             left[name] = why
         else:
             usable[name] = values
-    device = None if wish.device == "none" else wish.device or _device(usable)
-    rest = {name: values for name, values in usable.items() if name != device}
+    long = None if wish.sensors else _long(usable, wish)
+    others = {name: values for name, values in usable.items() if name not in (long or ())}
+    device = None if wish.device == "none" else wish.device or _device(others)
+    if long and device is None and wish.device != "none":
+        long, device = None, _device(usable)  # a name for each row, and nothing else: a device
+    rest = {name: values for name, values in usable.items() if name not in (device, *(long or ()))}
     for name in ("device", "time"):
         if name in rest and name not in (device, time):
             left[name] = f"every row has a {name} of its own"
             del rest[name]
     numeric = [name for name, values in rest.items() if _numeric(values)]
-    sensors = wish.sensors
-    if sensors is None:
+    sensors = _channels(usable[long[0]]) if long else wish.sensors
+    if long:
+        left |= {n: "it stands beside the value" for n in numeric if n not in (wish.tags or ())}
+    elif sensors is None:
         for name in numeric:
             why = _no_sensor(name, rest[name])
             if why and name not in (wish.tags or ()):
@@ -127,7 +143,7 @@ def guess(found: Cells, wish: Wish, place: str) -> Roles:
         words = [n for n in rest if n not in sensors and n not in left]
         tags = tuple(n for n in words if _repeats(rest[n]))
         left |= {n: "nearly every reading has a word of its own" for n in words if n not in tags}
-    roles = Roles(device, time, sensors, tags, left, wish.timezone, form)
+    roles = Roles(device, time, sensors, tags, left, wish.timezone, form, long)
     return replace(
         roles, left_out={n: why for n, why in left.items() if n not in (*sensors, *tags)}
     )
@@ -171,6 +187,28 @@ def _no_sensor(name: str, values: Sequence[Any]) -> str:
 def _repeats(values: Sequence[Any]) -> bool:
     known = list(map(str, _known(values)))
     return len(set(known)) <= max(len(known) / 2, 1)
+
+
+def _long(found: Cells, wish: Wish) -> tuple[str, str] | None:
+    """The columns of the name and of the value, where each row is of the sensor that it names."""
+    for by in (name for known in CHANNELS for name in found if name.lower() == known):
+        if by in (wish.device, *(wish.tags or ())) or _numeric(found[by]):
+            continue
+        for value in (name for known in VALUES for name in found if name.lower() == known):
+            several = len(_channels(found[by])) > 1 and _repeats(found[by])
+            if several and _numeric(found[value]):
+                return by, value
+    return None
+
+
+def _channels(values: Sequence[Any]) -> tuple[str, ...]:
+    """The sensors that are named, each of which a field of a flow may be called after."""
+    named = dict.fromkeys(str(name) for name in _known(values))
+    return tuple(
+        name
+        for name in named
+        if name not in ("device", "time") and not _unusable(name, [name]) and name.strip() == name
+    )
 
 
 def _device(found: Cells) -> str | None:

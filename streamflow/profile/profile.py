@@ -14,7 +14,7 @@ from streamflow.core.schema import Schema
 from streamflow.engine.intake import Intake
 from streamflow.errors import Backoff, EndOfStream, FlowError, NotConnected
 from streamflow.flow.flow import Flow
-from streamflow.flow.registry import file_source
+from streamflow.flow.registry import file_source, load
 from streamflow.profile.advice import Advice, Seen, advise
 from streamflow.profile.cells import cells
 from streamflow.profile.columns import Roles, Wish, guess
@@ -103,6 +103,7 @@ class Profile:
                 "sensors": self.roles.sensors,
                 "tags": self.roles.tags,
                 "left_out": dict(self.roles.left_out),
+                "long": self.roles.long,
             },
             "devices": [_tree(one) for one in self.devices],
             "findings": [vars(one) for one in self.findings],
@@ -140,10 +141,22 @@ def of_file(
         name, stem = roles.schema.device, Path(path).name.partition(".")[0] or "device"
         source = replace(source, fields={name: stem})
         options += f", fields={{{quoted(name)}: {quoted(stem)}}}"
+    code = f"files.{kind}({quoted(path)}{options})"
+    if roles.long:
+        by, value = roles.long
+        source = load("connectors", "long").rows(source, by=by, value=value)
+        code = f"long.rows({code}, by={quoted(by)}, value={quoted(value)})"
     source.check(roles.schema)
     looked = _look([source], roles.schema, None, progress, clock or SystemClock())
-    code = f"files.{kind}({quoted(path)}{options})"
+    if roles.long:
+        looked = replace(looked, devices=[_of_rows(one) for one in looked.devices])
     return replace(looked, place=path, roles=roles, source=code)
+
+
+def _of_rows(one: DeviceFacts) -> DeviceFacts:
+    """The facts where each row is of one sensor: it says nothing of the others."""
+    sensors = {name: replace(sensor, missing=0) for name, sensor in one.sensors.items()}
+    return replace(one, same_time=0, sensors=sensors)
 
 
 def of_flow(

@@ -35,7 +35,7 @@ def starter(profile: Profile) -> str:
     ]
     if not profile.source:
         lines += ["from streamflow.flow.load import load_flow"]
-    lines += ["from streamflow_connectors import files"]
+    lines += [f"from streamflow_connectors import files{', long' if roles.long else ''}"]
     head = ["Flow(", *(f"    {line}" for line in _head(profile)), ")"]
     if profile.source:
         lines += ["", "flow = (", *(f"    {line}" for line in head), f"    | {profile.source}"]

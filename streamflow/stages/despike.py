@@ -25,11 +25,12 @@ from streamflow.stages.values import flagged, stacked
 class Despike(Stage):
     """Flag a value far from the median of the last ones, unless the next ones agree with it.
 
-    The Hampel identifier: x is far if |x - m| > sigmas * max(1.4826 MAD, s), with m the median and
-    MAD the median absolute deviation of the device's last `window` good values, and s what good
-    values have usually deviated from the mean of those before them, as normal ones do. It is a
-    spike, becomes missing and is not learned, unless each of the device's next `confirm` readings
-    is nearer to it than to m: then it is a step, and the window moves along.
+    The Hampel identifier: x is far if |x - m| > sigmas * s, with m the median of the device's last
+    `window` good values, and s what good values have usually deviated from the mean of those before
+    them, as normal ones do; or their 1.4826 MAD, the median absolute deviation, while that is
+    more than 3 s: in a burst. It is a spike, becomes missing and is not learned, unless each of
+    the device's next `confirm` readings is nearer to it than to m: then it is a step, and the
+    window moves along.
 
     So a reading that is far waits for the device's next `confirm` readings, and at most `wait`
     since its arrival; all others go on at once. Where nothing confirms it in time it is a spike,

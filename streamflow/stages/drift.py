@@ -17,6 +17,7 @@ from streamflow.core.schema import Schema
 from streamflow.core.stage import Stage
 from streamflow.core.state import State
 from streamflow.models.readable import recipe
+from streamflow.stages.maintenance import COLUMN
 
 if TYPE_CHECKING:
     from streamflow.models.compiled import Alone
@@ -28,7 +29,7 @@ class MonitorDrift(Stage):
     """Feed a column to each device's own copy of a River drift detector.
 
     Where it detects, the column `drift` is 1 and an event of kind "drift" is raised. Missing
-    and imputed values are passed over.
+    and imputed values are passed over, and so is what a column `maintenance` marks with 1.
 
     Parameters
     ----------
@@ -52,6 +53,7 @@ class MonitorDrift(Stage):
     detector: Any = field(compare=False)
     recipe: str = field(default="", init=False, repr=False)
     _seeding: str = field(default="", init=False, repr=False, compare=False)
+    _pauses: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "recipe", recipe(self.detector))
@@ -63,8 +65,8 @@ class MonitorDrift(Stage):
 
     @property
     def uses(self) -> Sequence[str]:
-        """The column it watches."""
-        return (self.on,)
+        """The column it watches, and that of its pauses."""
+        return (self.on, *((COLUMN,) if self._pauses else ()))
 
     @cached_property
     def model(self) -> Alone[Watcher] | None:
@@ -113,6 +115,7 @@ class MonitorDrift(Stage):
         detector, seeding = seeded(self.detector, schema.flow, self.step)
         bound = replace(self, detector=detector)
         object.__setattr__(bound, "_seeding", seeding)
+        object.__setattr__(bound, "_pauses", COLUMN in schema.columns)
         return bound
 
     def trained(self, state: State, row: int) -> Any:
@@ -124,7 +127,10 @@ class MonitorDrift(Stage):
     def on_batch(self, batch: Batch, state: State) -> tuple[Batch, list[Event]]:
         """Update the detectors, reading by reading in effect."""
         column = batch[self.on]
-        usable = np.flatnonzero(np.isfinite(column) & (batch.flags(self.on) == 0))
+        watched = np.isfinite(column) & (batch.flags(self.on) == 0)
+        if self._pauses:
+            watched &= batch[COLUMN] != 1
+        usable = np.flatnonzero(watched)
         rows, values = batch.device[usable], column[usable]
         found = np.zeros(len(usable))
         if self.model:

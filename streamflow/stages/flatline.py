@@ -9,13 +9,16 @@ from streamflow.core.quality import Quality
 
 VALUE, LOW, HIGH, OTHER = range(4)
 """`level`: the value of the run, the least and the greatest seen, the sibling's value."""
-NEWEST, LENGTH, COUNT, AT_END, SEEN = range(5)
-"""`run`: its newest time, how long it is, its readings, whether at an end; values ever seen."""
+NEWEST, LENGTH, COUNT, PLACE, SEEN, RUNS = range(6)
+"""`run`: its newest time, how long it is, its readings, its place; values and runs ever seen."""
+AWAY, END, TOLD = range(3)
+"""A run's place: not at an end; at one; and found to be saturated."""
 KEPT = 2
-"""`usual`: the lengths, and the readings, of so many longest runs that have ended."""
-FACTOR = 3
+"""`usual`: of the longest runs that have ended, so many lengths, and numbers of readings; these not
+of runs whose place is `END`: a ceiling must not become usual before it was told of."""
+FACTOR = 2
 """How many times a run is longer than what is usual before that says something."""
-HISTORY = 100
+HISTORY = 50
 """Values that a sensor must have shown before its own extremes count as its ends."""
 _STUCK, _SATURATED = int(Quality.STUCK), int(Quality.SATURATED)
 _LAST = KEPT - 1
@@ -30,6 +33,12 @@ def _insert(longest, length):  # type: ignore[no-untyped-def]
             longest[k] = longest[k - 1]
             k -= 1
         longest[k] = length
+
+
+@inlined
+def _declared(ends, same, j, x):  # type: ignore[no-untyped-def]
+    """Whether x is at an end of the declared range of sensor j."""
+    return (x <= ends[0, j] + same[j]) | (x >= ends[1, j] - same[j])
 
 
 @kernel
@@ -60,10 +69,11 @@ def flatline(  # type: ignore[no-untyped-def]
             if own[COUNT] == 0 or abs(x - at[VALUE]) > same[j]:
                 if own[COUNT] > 0:
                     _insert(usual[row, j, 0], own[LENGTH])
-                    _insert(usual[row, j, 1], own[COUNT])
-                extreme = own[SEEN] >= HISTORY and (x <= at[LOW] or x >= at[HIGH])
-                declared = x <= ends[0, j] + same[j] or x >= ends[1, j] - same[j]
-                own[AT_END] = extreme or declared
+                    if own[PLACE] != END:
+                        _insert(usual[row, j, 1], own[COUNT])
+                    own[RUNS] += 1
+                within = (x > at[LOW]) & (x < at[HIGH]) & (not _declared(ends, same, j, x))
+                own[PLACE] = AWAY if within else END
                 own[NEWEST], own[LENGTH], own[COUNT] = time[i], 0 if by_time else 1, 1
                 at[VALUE] = x
                 if not x >= at[LOW]:
@@ -81,11 +91,14 @@ def flatline(  # type: ignore[no-untyped-def]
                 if moves and by_time:
                     own[LENGTH] += time[i] - own[NEWEST]
                 own[NEWEST] = time[i]
-            if usual[row, j, 1, _LAST] == 0:
+            if own[RUNS] < KEPT:
                 continue
             long = own[LENGTH] // FACTOR >= usual[row, j, 0, _LAST]
             if 0 <= after <= own[LENGTH] and long:
                 flags[j, i] |= _STUCK
+            if own[PLACE] == AWAY or (own[SEEN] < HISTORY and not _declared(ends, same, j, x)):
+                continue
             many = own[COUNT] // FACTOR >= usual[row, j, 1, _LAST]
-            if 0 <= pinned <= own[COUNT] and own[AT_END] and many:
+            if 0 <= pinned <= own[COUNT] and many:
                 flags[j, i] |= _SATURATED
+                own[PLACE] = TOLD

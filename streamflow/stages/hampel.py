@@ -13,7 +13,9 @@ MAD = 1.4826
 """Standard deviations in a median absolute deviation of normal values."""
 DEVIATIONS = 1.2533
 """Standard deviations in a mean absolute deviation of normal values."""
-STEPS = 3
+BURST = 3
+"""The window's own deviation counts from so many usual ones on: of seven values it says little."""
+STEPS = 2
 """So many usual changes from one value to the next are never far."""
 MOVES = 1 / 50
 """The weight of a change in the usual one; values that stay the same are none."""
@@ -93,7 +95,8 @@ def hampel(  # type: ignore[no-untyped-def]
             _sort(ordered)
             if step[row, j] == 0:
                 continue  # it has never moved: nothing is known of how it does
-            usual = sigmas * max(spread[row, j], MAD * ordered[width // 2])
+            local = MAD * ordered[width // 2]
+            usual = sigmas * (local if local > BURST * spread[row, j] else spread[row, j])
             limit[j] = max(usual, STEPS * step[row, j])
             if abs(x - middle[j]) > limit[j]:
                 doubt = True

@@ -25,14 +25,16 @@ from streamflow.stages.values import flagged, stacked
 class Stuck(Stage):
     """Flag what a sensor shows while it is stuck, pinned at an end, or suddenly coarse.
 
-    stuck: the same value for `after`, and three times as long as the second longest such run
-    that the device's own sensor has shown before. So what happens twice is usual, such as the
-    constant nights of a machine that rests, and a sensor that has never moved is not judged. The
-    value becomes missing; those of the run's beginning have gone on already, and been learned.
+    stuck: the same value for `after`, and twice as long as the second longest such run that the
+    device's own sensor has shown before. So what happens twice is usual, such as the constant
+    nights of a machine that rests, and a sensor that has never moved is not judged. The value
+    becomes missing; those of the run's beginning have gone on already, and been learned.
 
-    saturated: the same value `pinned` times in a row, by the same rule, at the declared end of the
-    sensor's range or at its own extreme. coarse: the last 8 changes, or more, are multiples of a
-    step that is `coarse` times the widest usual one. Both values are kept, for they say something.
+    saturated: the same value `pinned` times in a row at the declared end of the sensor's range, or
+    at its own extreme, in a run twice as long as the second longest before; there runs at an end
+    count only if they were flagged themselves, so what is usual there has been told of twice.
+    coarse: the last 8 changes, or more, are multiples of a step that is `coarse` times the widest
+    usual one. Both values are kept, for they say something.
 
     Parameters
     ----------
@@ -135,7 +137,7 @@ class Stuck(Stage):
         return Memory(
             {
                 "level": Field(np.float64, np.nan, (d, 4)),  # see flatline.py
-                "run": Field(np.int64, 0, (d, 5)),
+                "run": Field(np.int64, 0, (d, 6)),
                 "usual": Field(np.int64, 0, (d, 2, 2)),
                 "grid": Field(np.float64, 0, (d, 3)),  # see lattice.py
                 "fits": Field(np.int64, 0, (d, 3)),

@@ -131,7 +131,10 @@ class Flatline(SensorFault):
 
 @dataclass(frozen=True)
 class Saturation(SensorFault):
-    """The sensor shows nothing above a level, always; 5, 15 or 40 % of the values lie above it."""
+    """The sensor shows nothing above a level, always; 5, 15 or 40 % of the values lie above it.
+
+    One whose level would be its lowest value is left alone: it would be dead, not saturated.
+    """
 
     levels: ClassVar[Mapping[Severity, float]] = {"mild": 0.05, "middle": 0.15, "severe": 0.4}
 
@@ -140,7 +143,7 @@ class Saturation(SensorFault):
         known = np.sort(values[np.isfinite(values)])
         # A value that was measured, so that a coarse sensor's ceiling is one of its steps.
         top = known[int((1 - self.level) * (len(known) - 1))]
-        where = np.isfinite(values) & (values > top)
+        where = np.isfinite(values) & (values > top) & (top > known[0])
         return np.where(where, top, values), where
 
 

@@ -69,6 +69,30 @@ def test_the_flow_written_for_a_public_benchmark_runs(
     assert runs(written) == readings
 
 
+def test_the_flow_written_for_a_row_for_each_sensor_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng, lines = np.random.default_rng(4), ["when,pump,sensor,value"]
+    for i in range(600):
+        for pump in ("p1", "p2"):
+            at = f"{iso(START + i * 10 * SECOND)},{pump}"
+            lines += [f"{at},bar,{4 + rng.normal():.3f}", f"{at},rpm,{900 + rng.normal():.3f}"]
+            lines += [f"{at},degC,{20 + rng.normal():.3f}"] * (i % 6 == 0)
+    data = tmp_path / "log.csv"
+    data.write_text("\n".join(lines) + "\n")
+    written, told = profiled(data, tmp_path, capsys)
+    assert "sensors: bar, rpm, degC" in told
+    assert "same time" not in told
+    assert "missing: " not in told
+    assert 'long.rows(files.csv("' in written.read_text()
+    assert 'Resample(every="1m")' in written.read_text()
+    result = load_flow(str(written)).replay()
+    assert result.balance.adds_up
+    assert not result.dead_letters
+    assert result.balance.readings == 2 * 600 * 2 + 2 * 100
+    assert not np.isnan([result.rows[name][5:] for name in ("bar", "rpm", "degC")]).any()
+
+
 def fleet(tmp_path: Path) -> Path:
     """Pumps as a logger writes them, faults included; without a word about units or limits."""
     rng = np.random.default_rng(1)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from river import anomaly, drift, preprocessing
+from river import anomaly, drift, preprocessing, stats
 
 from streamflow import (
     Alert,
     Deduplicate,
+    Despike,
     Detect,
     Flow,
     Gate,
     GuardClock,
     Impute,
+    Maintenance,
     Map,
     MonitorDrift,
     Reject,
@@ -25,6 +28,7 @@ from streamflow import (
     Resample,
     Sensor,
     Silent,
+    Stuck,
     Validate,
     stage,
 )
@@ -45,7 +49,8 @@ def ratio(r: Any) -> dict[str, float]:
     return {"ratio": r["t"] / int(r["p"] > 0)}
 
 
-FLOW = Flow("whole", sensors={"t": Sensor(low=-10, high=90), "p": Sensor()}, tags=["site"])
+WINDOWS = Path(__file__).parent / "windows.csv"
+FLOW = Flow("whole", sensors={"t": Sensor(low=-10, high=90), "p": Sensor("bar")}, tags=["site"])
 TREES = anomaly.HalfSpaceTrees(n_trees=2, height=3, window_size=3, seed=7)
 
 WHOLE = {
@@ -75,6 +80,24 @@ WHOLE = {
     | Resample(every="10s", gap="30s")
     | Silent(name="gone", factor=2)
     | Alert("t > 30 and skew == 0"),
+    "faulty values": FLOW
+    | Validate(rates={"t": 5}, units={"p": ("site", {"north": "mbar"})}, required=[("t", "p")])
+    | Stuck(after=2, pinned=2, coarse=1.5)
+    | Despike(window=3, sigmas=1, wait="30s")
+    | Impute(hold="20s", by="linear", sensors=["p"])
+    | Impute(hold="1h", by="median", name="middle")
+    | Impute(hold="2d", by="regression", name="sibling")
+    | Maintenance(WINDOWS)
+    | MonitorDrift("p", drift.PageHinkley(min_instances=3, threshold=5))
+    | Detect(TREES, learn="not spike(t)")
+    | Alert("score > 0.5 or saturated(p)", hold="10s"),
+    "one grid": FLOW
+    | Stuck(after="20s", siblings={"t": "p"})
+    | Despike(window=5, confirm=2, wait="1m", sensors=["p"])
+    | Resample(every="10s", how="last", gap="20s")
+    | Impute(hold="2d", by="seasonal")
+    | Impute(preprocessing.StatImputer(("t", stats.Mean())), name="river")
+    | Alert("t > 30 and imputed(p)"),
 }
 
 

@@ -160,6 +160,7 @@ SCENARIOS: dict[str, list[Flow]] = {
         on(MonitorDrift("t", EAGER)),
         on(MonitorDrift("p", drift.PageHinkley(min_instances=3, threshold=5))),
         on(MonitorDrift("t", drift.KSWIN(window_size=6, stat_size=2, alpha=0.1))),
+        on(Maintenance(WINDOWS), MonitorDrift("t", drift.PageHinkley(min_instances=3))),
     ],
     "alert": [
         on(Alert("t > 30")),

@@ -100,3 +100,25 @@ def test_cells_come_from_all_over_the_file_and_damage_is_passed_over(tmp_path: P
     found = cells(file_source(str(path)), "x")
     assert set(found) == {"time", "a", "b"}
     assert len(found["time"]) < 5000
+
+
+def test_a_row_for_each_sensor_is_the_long_format() -> None:
+    found = some(
+        time=TIME,
+        device=["a", "b"],
+        parameter=["bar", "rpm"],
+        value=["4.1", "900"],
+        lat=["51.1", "51.2"],
+        unit=["bar", "1/min"],
+    )
+    roles = guess(found, Wish(), "x")
+    assert roles.long == ("parameter", "value")
+    assert (roles.device, roles.sensors, roles.tags) == ("device", ("bar", "rpm"), ("unit",))
+    assert roles.left_out == {"lat": "it stands beside the value"}
+    assert guess(found, Wish(sensors=("value",)), "x").long is None
+    assert guess(found, Wish(device="none"), "x").long == ("parameter", "value")
+
+
+def test_a_name_for_each_row_and_nothing_else_is_a_device() -> None:
+    roles = guess(some(time=TIME, name=["a", "b"], value=["1", "2"]), Wish(), "x")
+    assert (roles.device, roles.sensors, roles.long) == ("name", ("value",), None)

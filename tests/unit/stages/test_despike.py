@@ -64,6 +64,27 @@ def test_a_slope_is_not_a_row_of_spikes() -> None:
     assert None not in despiked(Despike(), slope)
 
 
+def test_a_window_that_happens_to_be_wide_does_not_hide_a_spike() -> None:
+    rng = np.random.default_rng(8)
+    usual = 20 + rng.normal(0, 0.1, 200)
+    wide = [19.8, 20.2, 19.85, 20.0, 20.15, 19.85, 20.2]
+    assert despiked(Despike(), [*usual, *wide, 21.0, 20.0])[-2:] == [None, 20.0]
+
+
+def test_a_burst_is_judged_by_its_own_deviation() -> None:
+    rng = np.random.default_rng(8)
+    calm, burst = 20 + rng.normal(0, 0.1, 200), 20 + rng.normal(0, 5, 60)
+    got = despiked(Despike(), [*calm, *burst])
+    assert sum(value is None for value in got) < 20
+
+
+def test_a_sensor_with_coarse_steps_may_show_two_of_them() -> None:
+    rng = np.random.default_rng(8)
+    steps = (rng.random(300) < 0.1).astype(float)
+    assert despiked(Despike(), [*steps, 0.0, 2.0, 0.0])[-2] == 2.0
+    assert despiked(Despike(), [*steps, 0.0, 2.5, 0.0])[-2] is None
+
+
 def test_the_first_values_are_not_judged() -> None:
     assert despiked(Despike(window=9), [1.0, 99.0, 1.0]) == [1.0, 99.0, 1.0]
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from river import anomaly, drift
 
-from streamflow import Flow, Impute, MonitorDrift
+from streamflow import Flow, Impute, Maintenance, MonitorDrift
 from streamflow.errors import FlowError
 
 FLOW = Flow("test", sensors=["t", "p"])
@@ -35,6 +36,20 @@ def test_each_device_has_a_detector_of_its_own_and_the_one_given_is_never_change
     result = (FLOW | MonitorDrift("t", DETECTOR)).replay(mixed)
     assert [event.device for event in result.events] == ["a"]
     assert not DETECTOR.drift_detected
+
+
+def test_work_in_a_maintenance_window_is_no_drift_and_teaches_nothing(tmp_path: Path) -> None:
+    windows = tmp_path / "windows.csv"
+    windows.write_text("device,start,end\na,1970-01-01T00:01:40Z,1970-01-01T00:02:30Z\n")
+    rows = [row for row in steps(100) if not 100 <= row["time"] < 150]
+    work = [{"device": "a", "time": i, "t": 1e6} for i in range(100, 150)]
+    watch = MonitorDrift("t", DETECTOR)
+    without = (FLOW | watch).replay(rows)
+    paused = (FLOW | Maintenance(windows) | watch).replay([*rows[:100], *work, *rows[100:]])
+    assert paused.events == without.events
+    assert paused.rows["drift"][100:150].tolist() == [0.0] * 50
+    assert paused.rows["drift"][150:].tolist() == without.rows["drift"][100:].tolist()
+    assert len((FLOW | watch).replay([*rows[:100], *work, *rows[100:]]).events) > 1
 
 
 def test_missing_imputed_and_infinite_values_are_passed_over() -> None:

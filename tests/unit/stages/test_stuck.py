@@ -50,12 +50,12 @@ def test_a_sensor_that_never_moved_is_not_judged() -> None:
     assert set(flags(Stuck(after="5m"), [20.0] * 500)) == {""}
 
 
-def test_what_has_happened_twice_is_usual_unless_it_lasts_three_times_as_long() -> None:
+def test_what_has_happened_twice_is_usual_unless_it_lasts_twice_as_long() -> None:
     day = [*noise(30), *[20.0] * 30]
     got = flags(Stuck(after="10m"), [*day, *day, *day, *noise(5), *[20.0] * 100])
     flagged = [name == "stuck" for name in got]
     assert [sum(flagged[at : at + 60]) for at in (0, 60, 120)] == [20, 20, 0]
-    assert sum(flagged[180:]) == 100 - 87  # 3 x 29 minutes pass
+    assert sum(flagged[180:]) == 100 - 58  # 2 x 29 minutes pass
 
 
 def test_another_device_of_the_kind_learns_for_itself() -> None:
@@ -111,6 +111,23 @@ def test_its_own_extreme_is_an_end_once_it_has_a_past() -> None:
     assert got[:304] == [""] * 304
     assert got[304:308] == ["saturated"] * 4
     assert "saturated" not in flags(Stuck(), [*past, *[20.0] * 8])
+
+
+def test_a_ceiling_that_was_always_there_is_told_twice_then_usual() -> None:
+    waves = 20 + 8 * np.sin(np.arange(2000) / 20) + noise(2000) / 100
+    got = flags(Stuck(after=None, coarse=None), np.minimum(waves, 25.0))
+    runs = [at for at in range(1, 2000) if got[at] and not got[at - 1]]
+    assert len(runs) == 2
+    assert runs[0] == 49  # of the first values none is an extreme
+    assert set(flags(Stuck(after=None, coarse=None), waves)) == {""}
+
+
+def test_short_runs_at_the_end_do_not_hide_a_long_one() -> None:
+    values = [*noise(200).clip(17, 23)]
+    for count in (2, 3, 4):
+        values += [23.0] * count + [*noise(20).clip(17, 22)]
+    got = flags(Stuck(after=None), [*values, *[23.0] * 6, 20.0])
+    assert [at - len(values) for at, name in enumerate(got) if name == "saturated"] == [4, 5]
 
 
 def test_coarse_steps_are_flagged_and_kept() -> None:

@@ -195,6 +195,14 @@ def test_missing_values_are_not_said_to_be_wrong() -> None:
         assert not (truth.value(fault.kind, "t") & np.isnan(holes["t"])).any()
 
 
+def test_a_sensor_that_mostly_rests_at_its_lowest_value_has_no_ceiling_there() -> None:
+    pulses = np.where(np.arange(len(BATCH)) % 40 < 4, BATCH["t"], 0.0)
+    out, truth = inject(BATCH.with_columns({"t": pulses}), [Saturation()])
+    assert np.array_equal(out["t"], pulses)
+    assert not truth.value("saturation", "t").any()
+    assert truth.value("saturation", "p").any()
+
+
 def test_few_readings_are_no_trouble() -> None:
     for count in (1, 2, 5):
         for fault in ALL:
