@@ -178,8 +178,10 @@ class TopicReader(Reader):
             self._say(kafka_error(error))
 
     def _on_commit(self, error: KafkaError | None, offsets: Sequence[TopicPartition]) -> None:
-        for failed in [error, *(at.error for at in offsets)]:
+        for at in offsets:
+            failed = at.error or error
             if failed is not None:
+                self._durable.pop(at.partition, None)  # so it is tried again with the next epoch
                 self._say(failed)
 
     def counts(self) -> Mapping[str, int]:

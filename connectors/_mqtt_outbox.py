@@ -13,6 +13,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from streamflow_connectors._flat import Items, flat
 from streamflow_connectors._mqtt_link import Link
+from streamflow_connectors._mqtt_paho import answer_quickly
 from streamflow_connectors._mqtt_topics import Address
 from streamflow_connectors.mqtt import Publish
 
@@ -60,6 +61,7 @@ class Outbox(Link):
     def prepare(self, client: aiomqtt.Client) -> None:
         """Nothing has been sent by this connection."""
         self._paho, self._sent, self._stands = client._client, {}, False
+        answer_quickly(self._paho)
         self._paho.on_publish = self._confirmed
         self._paho.max_inflight_messages_set(0)  # `send` counts
 

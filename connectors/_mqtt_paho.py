@@ -28,7 +28,8 @@ MALFORMED = (IndexError, KeyError, ValueError, struct.error, MQTTException)
 """What is raised for a packet that is none."""
 _QUICK = getattr(socket, "TCP_QUICKACK", None)
 """A broker that sends by Nagle's algorithm waits for TCP's own acknowledgement, which Linux delays
-by up to 40 ms where no data goes back; and here none goes back until an epoch is durable."""
+by up to 40 ms where no data goes back: to a source none goes back until an epoch is durable, and a
+sink that waits for confirmations sends none."""
 _ANSWER = struct.Struct("!BBH").pack
 
 
@@ -49,6 +50,19 @@ def take_messages(client: Client, take: Callable[[Packet], None], *, new: bool) 
     """
     raw: Any = client
     raw._packet_read = _Stream(client, take, new).read
+
+
+def answer_quickly(client: Client) -> None:
+    """Let a broker that sends by Nagle's algorithm not wait for what it sends us."""
+    raw: Any = client
+    read = raw._packet_read
+
+    def quick() -> MQTTErrorCode:
+        code: MQTTErrorCode = read()
+        _quick(raw)
+        return code
+
+    raw._packet_read = quick
 
 
 def acknowledge(client: Client, messages: Iterable[tuple[int, int]]) -> None:
@@ -93,9 +107,7 @@ class _Stream:
             return MQTTErrorCode.MQTT_ERR_CONN_LOST
         if not chunk:
             return MQTTErrorCode.MQTT_ERR_CONN_LOST
-        if _QUICK is not None:
-            with suppress(OSError):
-                raw._sock.setsockopt(socket.IPPROTO_TCP, _QUICK, 1)  # it holds for one answer
+        _quick(raw)
         with raw._msgtime_mutex:
             raw._last_bytes_received = time_func()
         if self._begun:
@@ -157,6 +169,12 @@ class _Stream:
         self._raw._in_packet["packet"] = bytearray(body)
         code: MQTTErrorCode = self._raw._packet_handle()
         return code
+
+
+def _quick(raw: Any) -> None:
+    if _QUICK is not None and raw._sock is not None:
+        with suppress(OSError):
+            raw._sock.setsockopt(socket.IPPROTO_TCP, _QUICK, 1)  # it holds for one answer
 
 
 def _varint(data: bytes, at: int, end: int) -> tuple[int, int] | None:

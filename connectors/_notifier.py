@@ -45,7 +45,7 @@ class Notifier(Writer):
     resume
         Where the last one stood.
     quiet
-        Events with one of these as their `status` are not told.
+        Events of one of these kinds and statuses are not told.
     clock
         What tells the time.
     """
@@ -56,7 +56,7 @@ class Notifier(Writer):
         tell: Tell,
         limit: Limit | None,
         resume: Position,
-        quiet: frozenset[str] = frozenset(),
+        quiet: frozenset[tuple[str, str]] = frozenset(),
         clock: Clock | None = None,
     ) -> None:
         self._step, self._tell, self._limit, self._quiet = step, tell, limit, quiet
@@ -72,7 +72,7 @@ class Notifier(Writer):
         skip = done if begun is items else 0  # it was asked before, and got so far
         assert not isinstance(items, Batch)
         events = [item for item in items if isinstance(item, Event)]
-        told = notes(one for one in events if one.fields.get("status") not in self._quiet)
+        told = notes(one for one in events if _how(one) not in self._quiet)
         for count, note in enumerate(told[skip:], skip):
             self._begun = items, count
             self._offer(note)
@@ -126,3 +126,7 @@ class Notifier(Writer):
         self._counts["sent"] += 1
         if self._limit:
             self._sent.append(self._clock.now())
+
+
+def _how(event: Event) -> tuple[str, str]:
+    return event.kind, str(event.fields.get("status"))

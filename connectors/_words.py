@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streamflow_connectors._notes import Note
 
 from streamflow import Event, iso
 
-QUIET = frozenset({"updated"})
-"""The status of what an episode says while it lasts: for machines, not for people."""
+QUIET = frozenset({("alert", "ongoing")})
+"""Kind and status of what an episode says while it lasts: for machines, not for people."""
 _EVENTS = 20
 """The most events that a message tells one by one."""
 _LONGEST = 300
@@ -55,16 +55,15 @@ def sentence(event: Event) -> str:
     """
     fields = event.fields
     status = f" {clean(fields['status'])}" if "status" in fields else ""
-    words = f"{clean(event.device)}: {clean(event.kind)}{status} at {iso(event.time)}"
+    words = f"{clean(event.kind)}{status} at {iso(event.time)}"
     if "when" in fields:
         words += f", {fields['when']}"  # of the flow, not of data
-    if isinstance(fields.get("seconds"), (int, float)):
+    if isinstance(fields.get("seconds"), (int, float)) and fields.get("status") != "opened":
         words += f", after {fields['seconds']:,.0f} s"
     if isinstance(fields.get("members"), (list, tuple)):
-        members = [
-            one.get("device") if isinstance(one, Mapping) else one for one in fields["members"]
-        ]
-        words += f", with {', '.join(dict.fromkeys(clean(one) for one in members[:_EVENTS]))}"
+        words += f", with {_members(fields['members'], fields.get('devices'))}"
+    else:
+        words = f"{clean(event.device)}: {words}"
     rest = [f"{clean(name)} {_value(fields[name])}" for name in fields if _plain(fields, name)]
     return f"{words}: {', '.join(rest)}" if rest else words
 
@@ -76,6 +75,14 @@ def explained(event: Event) -> list[str]:
     if isinstance(words, str):
         words = [words]
     return [clean(word) for word in words if word] if isinstance(words, (list, tuple)) else []
+
+
+def _members(told: Sequence[Any], count: Any) -> str:
+    """The devices that are in it; the first ones, if they are many, and how many more."""
+    devices = [one.get("device") if isinstance(one, Mapping) else one for one in told]
+    names = list(dict.fromkeys(clean(one) for one in devices))
+    more = max(count if isinstance(count, int) else 0, len(names)) - len(names[:_EVENTS])
+    return ", ".join(names[:_EVENTS]) + (f" and {more} more" if more > 0 else "")
 
 
 def clean(value: Any) -> str:

@@ -117,6 +117,11 @@ class KafkaTopic(Source):
         return _cluster(self.servers)
 
     @property
+    def subject(self) -> str:
+        """As Kafka's own clients call it, unless they are told otherwise."""
+        return f"{self.topic}-value"
+
+    @property
     def place(self) -> str:
         """How an error names it."""
         return f"source {self.step!r}: topic {self.topic!r}"

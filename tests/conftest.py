@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -65,3 +66,14 @@ def kafka(started_kafka: Kafka) -> Kafka:
     """The Kafka of this session, running: a test before may have ended it."""
     started_kafka.revive()
     return started_kafka
+
+
+@pytest.fixture
+def observe(record_property: Callable[[str, object], None]) -> Callable[[str, str, str], None]:
+    """Put down one line of the table in docs/when-it-dies.md: fault, expected, observed."""
+
+    def put(fault: str, expected: str, observed: str) -> None:
+        print(f"{fault}: {observed}")
+        record_property("fault", json.dumps([fault, expected, observed]))
+
+    return put

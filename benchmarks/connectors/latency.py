@@ -31,6 +31,7 @@ from benchmarks.frame import BenchmarkError, Case, interleave
 SECONDS = {"small": 4, "full": 20}
 REPEATS = {"small": 1, "full": 5}
 RATE = 1000
+WARM = 2
 MACHINES = 100
 FLOW = Path(__file__).parent / "latency_flow.py"
 WIRES: dict[str, Callable[[str, str], Wire]] = {"mqtt": Mqtt, "kafka": Kafka}
@@ -115,12 +116,19 @@ def baseline(system: str, at: str, seconds: int) -> dict[str, float]:
 
 
 def _waits(wire: Wire, seconds: int, *, tenth: bool) -> dict[str, float]:
-    """Send until something is heard, and then so long; what was heard of that must be complete."""
+    """Send until something is heard, and then so long; what was heard of that must be complete.
+
+    What is sent in the first `WARM` seconds after something was heard does not count: what had
+    come while the flow was starting waits before it.
+    """
     begin, sent, number = 0, set[int](), 0
     due = time.monotonic()
     end = due + PATIENCE
+    heard: int | None = None
     while time.monotonic() < end:
-        if not begin and number % RATE == 0 and len(wire.heard) > RATE // 10:
+        if heard is None and wire.heard:
+            heard = number
+        if not begin and number % RATE == 0 and heard is not None and number > heard + WARM * RATE:
             begin, end = number, due + seconds
         now = time.time_ns()
         opens = (number // MACHINES) % 10 == 0

@@ -122,7 +122,13 @@ def _alone(job: Job, options: argparse.Namespace) -> Balance:
         log.warning("starting again")
         os.execv(sys.executable, [sys.executable, *once_only_removed(sys.orig_argv[1:])])
 
-    return supervise(job, workers=options.workers, metrics=_address(options), on_clock_step=again)
+    return supervise(
+        job,
+        workers=options.workers,
+        metrics=_address(options),
+        on_clock_step=again,
+        alone=True,
+    )
 
 
 def once_only_removed(arguments: Sequence[str]) -> list[str]:
@@ -177,6 +183,7 @@ def _member(job: Job, options: argparse.Namespace) -> int:
         place=Place(tuple(options.addresses.split(";")), options.process_id),
         metrics=_address(options),
         on_clock_step=lambda: os._exit(RESTART),
+        alone=True,
     )
     options.report.write_text(json.dumps(balance.tree()))
     return 0

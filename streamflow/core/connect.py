@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from streamflow.core.batch import Batch, Rows
 from streamflow.core.event import Event
@@ -123,6 +123,14 @@ class Format(Protocol):
         """A decoder for one partition of a flow with this schema."""
 
 
+@runtime_checkable
+class Probed(Protocol):
+    """A format that asks a server for its schemas."""
+
+    def probe(self, subject: str) -> str:
+        """Ask the server for what it has of `Source.subject`: a sentence; ConnectorError."""
+
+
 class Reader(ABC):
     """An open partition of a source."""
 
@@ -181,6 +189,11 @@ class Source(ABC):
     def format(self) -> Format | None:
         """How its messages are decoded; None is JSON. Not asked where its readers give batches."""
         return None
+
+    @property
+    def subject(self) -> str:
+        """What a schema registry calls the schemas of its messages; "" where that is not known."""
+        return ""
 
     @property
     def pace(self) -> float:

@@ -27,6 +27,8 @@ _LOOK = 0.01
 """Seconds after which an ending thread's queue is looked at again."""
 _SAY = 60 * 10**9
 """What goes on failing is said again after so many ns."""
+_LAST = 0.2
+"""The share of the time to end that is left for what is on its way."""
 _IDLE = 1.0
 """Seconds after which an idle thread looks again."""
 
@@ -86,10 +88,13 @@ class Drain(threading.Thread):
         self._wake.set()
 
     def end(self, patience: float) -> None:
-        """Bring what is left while the sink takes it, for at most so many seconds; then end."""
+        """Bring what is left while the sink takes it, then end; in at most so many seconds.
+
+        A sink that has not answered by then leaves the thread behind. What it was bringing waits.
+        """
         deadline = self._clock.monotonic() + round(patience * 1e9)
         while self.is_alive() and self._queue.items and not self._down:
-            left = (deadline - self._clock.monotonic()) / 1e9
+            left = (deadline - self._clock.monotonic()) / 1e9 - patience * _LAST
             if left <= 0:
                 break
             self._clock.sleep(min(left, _LOOK))
@@ -115,6 +120,8 @@ class Drain(threading.Thread):
         except _Ended:
             return
         except Exception as error:
+            if self._queue.closed:  # the end did not wait; what was brought here comes again
+                return
             said = str(error) if isinstance(error, StreamflowError) else repr(error)
             self.problem = ConnectorError(f"sink {self._sink.step!r}, behind its queue: {said}")
             log.exception("what the sink has not taken waits in %s", self._queue.path)
@@ -171,8 +178,8 @@ class Drain(threading.Thread):
         for number, item in enumerate(items, start=1):
             before = self.failures
             self._ask(writer.write, thaw(item.data))
-            if self.failures > before:
-                items = items[:number]  # the rest goes with the backlog
+            if self.failures > before or self._ending.is_set():
+                items = items[:number]  # the rest goes with the backlog, or at the next start
                 break
         position = self._ask(writer.snapshot)
         self._queue.done(items, position)

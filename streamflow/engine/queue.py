@@ -60,6 +60,7 @@ class Queue:
         self._guard = threading.RLock()
         self.problem: ConnectorError | None = None
         """Why it can do nothing more."""
+        self.closed = False
         self._lock = _locked(path)
         try:
             with self._failing():
@@ -162,6 +163,8 @@ class Queue:
     def close(self) -> None:
         """Let go; what is not committed is gone."""
         with self._guard:
+            self.closed = True
+            self.problem = self.problem or ConnectorError(f"the queue {self.path} is closed")
             self._file.close()
             os.close(self._lock)
 

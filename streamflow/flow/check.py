@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamflow.core.connect import Sink, Source
+from streamflow.core.connect import Probed, Sink, Source
 from streamflow.engine.manifest import Manifest
 from streamflow.engine.plan import Plan
 from streamflow.engine.statedir import StateDir
@@ -95,6 +95,20 @@ def _openable(ready: Plan, connect: bool) -> Iterator[Finding]:
                 yield Finding("info", part.step, f"{part.step}: {part.probe()}")
         except (FlowError, ConnectorError) as error:
             yield Finding("error", part.step, str(error))
+        if connect and isinstance(part, Source):
+            yield from _schemas(part)
+
+
+def _schemas(source: Source) -> Iterator[Finding]:
+    """Whether the server that has the schemas of a source's messages answers."""
+    if not isinstance(source.format, Probed):
+        return
+    try:
+        said = source.format.probe(source.subject)
+    except (FlowError, ConnectorError) as error:
+        yield Finding("error", source.step, f"source {source.step!r}: {error}")
+    else:
+        yield from [Finding("info", source.step, f"{source.step}: {said}")] if said else []
 
 
 def _state(ready: Plan, path: Path) -> Iterator[Finding]:

@@ -74,8 +74,17 @@ class Avro:
         objects = Objects(schema, self.paths, self.readings, "an Avro")
         if self.schema is not None:
             return AvroDecoder(schema, objects, parsed(self.schema), None)
-        login = Login(self.registry, self.user, self.password_env)
-        return AvroDecoder(schema, objects, None, Registry(login))
+        return AvroDecoder(schema, objects, None, self._asked())
+
+    def probe(self, subject: str) -> str:
+        """Ask the registry for a subject; with "" whether it answers. "" if there is no registry.
+
+        ConnectorError says what failed.
+        """
+        return self._asked().describe(subject) if self.registry else ""
+
+    def _asked(self) -> Registry:
+        return Registry(Login(self.registry, self.user, self.password_env))
 
 
 def parsed(schema: str | Path | Mapping[str, Any]) -> Any:

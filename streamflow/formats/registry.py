@@ -112,11 +112,36 @@ class Registry:
             raise
         return found
 
+    def describe(self, subject: str) -> str:
+        """What it has of a subject, in a sentence; of no subject, whether it answers.
+
+        Raises what `schema` does, but UnknownSchemaError.
+        """
+        self._said = True  # nobody waits for it
+        url = f"the schema registry {self._login.url}"
+        if not subject:
+            if not isinstance(self._get("/subjects", "subjects"), list):
+                raise self._other("it does not answer with subjects")
+            return f"{url} answers"
+        path = f"/subjects/{quote(subject, safe='')}/versions/latest"
+        try:
+            found = self._ask(path, f"subject {subject!r}")
+            self._parse(found, f"subject {subject!r}")
+        except UnknownSchemaError as error:
+            return (
+                f"the schema registry answers, but {error}; what is registered under another name "
+                f"can be read all the same"
+            )
+        return f"{url} has Avro for {subject!r}, version {found.get('version')} of it"
+
     def _fetch(self, number: int) -> Any:
+        what = f"schema {number}"
+        return self._parse(self._ask(f"/schemas/ids/{number}", what), what)
+
+    def _parse(self, found: Mapping[str, Any], what: str) -> Any:
         import fastavro
 
-        url, what = self._login.url, f"schema {number}"
-        found = self._ask(f"/schemas/ids/{number}", what)
+        url = self._login.url
         kind = found.get("schemaType") or "AVRO"
         if kind != "AVRO":
             raise UnknownSchemaError(f"{what} of {url} is {kind}, not Avro")
@@ -142,19 +167,22 @@ class Registry:
             fastavro.parse_schema(json.loads(other["schema"]), named)
 
     def _ask(self, path: str, what: str) -> dict[str, Any]:
+        found = self._get(path, what)
+        if not isinstance(found, dict) or not isinstance(found.get("schema"), str):
+            raise self._other("it does not answer with a schema")
+        self._said = False
+        return found
+
+    def _get(self, path: str, what: str) -> Any:
         try:
             with urlopen(self._login.request(path), timeout=_TIMEOUT) as answer:
-                found = json.loads(answer.read())
+                return json.loads(answer.read())
         except HTTPError as error:
             raise self._refused(error, what) from None
         except (OSError, HTTPException) as error:
             raise self._away(str(getattr(error, "reason", "") or error)) from None
         except ValueError:
-            found = None
-        if not isinstance(found, dict) or not isinstance(found.get("schema"), str):
-            raise self._other("it does not answer with a schema")
-        self._said = False
-        return found
+            return None
 
     def _refused(self, error: HTTPError, what: str) -> Exception:
         url, code = self._login.url, error.code

@@ -1,8 +1,7 @@
-"""Options and fixtures for the faults: how long to torture, what to put down about it."""
+"""Options and fixtures for the faults: how long to torture, where, and on what."""
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import sys
@@ -14,9 +13,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # lab.py, for the tests beside it
 
 from lab import Lab, Whole
+from mosquitto import MakeBroker, Mosquitto, brokers
 
 MakeLab = Callable[..., Lab]
-Observe = Callable[[str, str, str], None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,20 +54,22 @@ def make_lab(tmp_path: Path) -> Iterator[MakeLab]:
         lab.clean()
 
 
+@pytest.fixture
+def make_broker(tmp_path: Path, missing: Callable[[str], None]) -> Iterator[MakeBroker]:
+    """Make brokers that are started."""
+    with brokers(tmp_path, missing) as make:
+        yield make
+
+
+@pytest.fixture
+def broker(make_broker: MakeBroker) -> Mosquitto:
+    """A broker that keeps all it is given, in memory."""
+    return make_broker()
+
+
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory, torture: int) -> Whole:
     """What a run of the flow "plant" that nobody disturbed left behind."""
     if torture:
         os.environ["MODEL"] = "1"
     return Whole.of(tmp_path_factory.mktemp("whole"))
-
-
-@pytest.fixture
-def observe(record_property: Callable[[str, object], None]) -> Observe:
-    """Put down one line of the table in docs/when-it-dies.md: fault, expected, observed."""
-
-    def put(fault: str, expected: str, observed: str) -> None:
-        print(f"{fault}: {observed}")
-        record_property("fault", json.dumps([fault, expected, observed]))
-
-    return put

@@ -1,7 +1,8 @@
 """`python tests/faults/report.py PAGE`: break flows, and write what was observed into a page.
 
-Runs the tests beside it. Each puts down lines with its fixture `observe`; if all pass, the table
-between the two markers of the page is replaced by them.
+Runs the tests of faults and of servers that put down lines with the fixture `observe`; if all
+pass, the table between two markers of the page is replaced by them. What follows PAGE is for
+pytest; with `--torture N` it is the table of what was tortured.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-START, END = "<!-- faults -->\n", "<!-- end of faults -->"
+TESTS = Path(__file__).parents[1]
 
 
 class Observations:
@@ -22,6 +23,10 @@ class Observations:
 
     def __init__(self) -> None:
         self.rows: list[list[str]] = []
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Only tests that put something down."""
+        items[:] = [item for item in items if "observe" in getattr(item, "fixturenames", ())]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a test has put down."""
@@ -38,18 +43,20 @@ def table(rows: list[list[str]]) -> str:
     return "\n".join([*lines, "", f"Observed with {where}.", ""])
 
 
-def main(page: Path) -> int:
+def main(page: Path, *more: str) -> int:
     """Run the tests; the page is written if they pass."""
     observations = Observations()
-    arguments = [str(Path(__file__).parent), "--timeout=0"]
+    name = "tortured faults" if "--torture" in more else "faults"
+    start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    arguments = [str(TESTS / "faults"), str(TESTS / "servers"), "--timeout=0", *more]
     code = int(pytest.main(arguments, plugins=[observations]))
     if code == 0:
-        before, _, rest = page.read_text().partition(START)
-        after = rest.partition(END)[2]
-        page.write_text(f"{before}{START}{table(observations.rows)}{END}{after}")
+        before, _, rest = page.read_text().partition(start)
+        after = rest.partition(end)[2]
+        page.write_text(f"{before}{start}{table(observations.rows)}{end}{after}")
         print(f"{len(observations.rows)} observations written to {page}")
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))

@@ -12,7 +12,7 @@ from lab import Lab
 
 MakeLab = Callable[..., Lab]
 Observe = Callable[[str, str, str], None]
-COUNT = 10_000
+COUNT = 6_000
 KILLS = 3
 
 
@@ -43,7 +43,7 @@ def test_kill(
     ended = plant.finish(plant.start(workers % 2 + 1), seconds=60 + count / 500)
     alerts, again = plant.compare(ended, input_)
     observe(
-        "kill -9, Kafka to Kafka, workers alternating 1 and 2",
+        "Kafka: kill -9 of a flow between two topics, workers alternating 1 and 2",
         "no message missing or counted twice; each alert at least once, with the same id",
         f"{count:,} messages, {kills} kills, {at_work} of them at work and the others while it "
         f"starts: 0 missing, 0 counted twice; all {alerts:,} alerts "
@@ -52,8 +52,9 @@ def test_kill(
 
 
 def test_the_servers_are_away_and_come_again(
-    make_lab: MakeLab, kafka: Kafka, rng: random.Random, observe: Observe
+    make_lab: MakeLab, kafka: Kafka, rng: random.Random, torture: int, observe: Observe
 ) -> None:
+    seconds = 30 if torture else 1
     plant = Plant.make(make_lab, kafka, partitions=2, CONNECTIONS="2", PAUSE="0.0002")
     first, then = Input.of(2000, rng), Input.of(4000, rng, first=2000)
     kafka.send(plant.topic, first.messages)
@@ -64,15 +65,16 @@ def test_the_servers_are_away_and_come_again(
     plant.wait_reading(process)
     sender = plant.send_slowly(then, seconds=2)
     time.sleep(rng.uniform(0, 1.5))
-    pause(process, 2)
+    pause(process, seconds)
     sender.join()
     kafka.broker.kill()
     kafka.broker.start()
     assert kafka.broker.process is not None
-    pause(kafka.broker.process, 2)
+    pause(kafka.broker.process, seconds)
     alerts, again = plant.compare(plant.finish(process), first + then)
     observe(
-        "Kafka absent at the start, killed, stopped for 2 s; the flow stopped for 2 s",
+        f"Kafka: absent at the start, killed, SIGSTOP for {seconds} s, in which it takes "
+        f"connections and answers nothing; SIGSTOP of the flow for {seconds} s",
         "the flow waits, goes on, and loses nothing",
         f"one process to the end; {len((first + then).messages):,} messages, 0 missing, 0 counted "
         f"twice; all {alerts} alerts there, {again} of them shown again",
@@ -95,7 +97,7 @@ def test_alerts_that_cannot_be_delivered_stop_the_flow_before_it_commits(
     kafka.topic(name=plant.alerts)
     alerts, _ = plant.compare(plant.finish(plant.start()), input_)
     observe(
-        "alerts that Kafka does not take: their topic was deleted",
+        "Kafka: it does not take the alerts, for their topic was deleted",
         "the flow stops before anything is durable; the next start delivers them",
         f"exit 1, nothing committed; then all {alerts} alerts",
     )

@@ -94,14 +94,16 @@ def test_what_is_gone_is_not_passed_over(
         kafka.send(topic, numbers(300, 310))
         assert drain(reader, 10).payloads == values(300, 310)
     observe(
-        f"Kafka has deleted messages {how} that were not yet read",
+        f"Kafka: messages that were not yet read are deleted {how}, while the flow is down",
         "the flow refuses to go on, or does what lost= says, and says so",
         "refused at the start; with lost= it went on where that says",
     )
 
 
 @pytest.mark.parametrize("lost", ["stop", "earliest"])
-def test_what_is_gone_while_the_flow_reads_slowly(lost: str, kafka: Kafka) -> None:
+def test_what_is_gone_while_the_flow_reads_slowly(
+    lost: str, kafka: Kafka, observe: Observe
+) -> None:
     topic = kafka.topic()
     kafka.send(topic, [(None, b"%d" % n + b" " * 10_000) for n in range(1000)])
     little = {"queued.max.messages.kbytes": 100, "max.partition.fetch.bytes": 100_000}
@@ -120,6 +122,12 @@ def test_what_is_gone_while_the_flow_reads_slowly(lost: str, kafka: Kafka) -> No
             assert len(begun) < 900
     finally:
         reader.close()
+    stopped = "refused: “the log now holds 990 to 1,000”"
+    observe(
+        f'Kafka: messages are deleted by age or size while the flow reads slowly, lost="{lost}"',
+        "what lost= says, and the flow says so",
+        stopped if lost == "stop" else f"went on at 990; {1000 - len(begun)} of 1,000 missing",
+    )
 
 
 def test_a_flow_that_is_slow_does_not_grow(kafka: Kafka, observe: Observe) -> None:
@@ -129,12 +137,12 @@ def test_a_flow_that_is_slow_does_not_grow(kafka: Kafka, observe: Observe) -> No
     before = resident()
     with reading(kafka, topic) as reader:
         drain(reader, 1)
-        time.sleep(3)
+        time.sleep(1.5)
         grown = (resident() - before) / 1e6
     kafka.delete(topic)
     assert grown < 65
     observe(
-        "a flow that does not come to read, 100 MB waiting in Kafka",
+        "Kafka: a flow that does not come to read, 100 MB waiting",
         "bounded memory: 32 MB of messages and what one fetch brings",
         f"{grown:.0f} MB more",
     )
@@ -145,7 +153,7 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def test_a_topic_that_is_created_anew_under_a_running_flow(kafka: Kafka) -> None:
+def test_a_topic_that_is_created_anew_under_a_running_flow(kafka: Kafka, observe: Observe) -> None:
     topic = kafka.topic()
     kafka.send(topic, numbers(0, 100))
     with reading(kafka, topic) as reader:
@@ -155,9 +163,16 @@ def test_a_topic_that_is_created_anew_under_a_running_flow(kafka: Kafka) -> None
         kafka.send(topic, numbers(0, 300))
         with pytest.raises(ConnectorError, match="was deleted and created anew"):
             idle(reader, 20)
+    observe(
+        "Kafka: a topic is deleted and created anew under a running flow",
+        "the flow refuses to go on at offsets that mean something else now",
+        "refused: “was deleted and created anew”",
+    )
 
 
-def test_partitions_that_are_added_are_read_from_their_start(kafka: Kafka) -> None:
+def test_partitions_that_are_added_are_read_from_their_start(
+    kafka: Kafka, observe: Observe
+) -> None:
     topic = kafka.topic()
     kafka.send(topic, numbers(0, 10))
     with (
@@ -173,9 +188,14 @@ def test_partitions_that_are_added_are_read_from_their_start(kafka: Kafka) -> No
         assert sorted(drain(odd, 10).payloads) == sorted(values(100, 105) + values(300, 305))
         held = even.position(), odd.position()
     assert [position["offsets"] for position in held] == [{"0": 15, "2": 5}, {"1": 5, "3": 5}]
+    observe(
+        "Kafka: partitions are added under a running flow",
+        "they are read from their start, without a restart",
+        "3 of 3 new ones read from their first message, each by one of two connections",
+    )
 
 
-def test_what_is_sent_while_the_flow_is_down_is_read(kafka: Kafka) -> None:
+def test_what_is_sent_while_the_flow_is_down_is_read(kafka: Kafka, observe: Observe) -> None:
     topic = kafka.topic()
     kafka.send(topic, numbers(0, 10))
     with reading(kafka, topic, start="latest") as reader:
@@ -184,6 +204,11 @@ def test_what_is_sent_while_the_flow_is_down_is_read(kafka: Kafka) -> None:
     kafka.send(topic, numbers(10, 20))
     with reading(kafka, topic, position, start="latest") as reader:
         assert drain(reader, 10).payloads == values(10, 20)
+    observe(
+        'Kafka: a flow with start="latest" is down before it has read its first message',
+        "it goes on where it stood, not at the latest",
+        "10 of 10 messages that came meanwhile",
+    )
 
 
 def test_another_number_of_connections_is_refused(kafka: Kafka) -> None:

@@ -19,6 +19,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import (
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
@@ -134,6 +135,15 @@ class Kafka:
             AclPermissionType.ALLOW,
         )
         self._done(self.admin.create_acls([binding]))
+
+    def revoke(self, group: str) -> None:
+        """Take back what the user may do with a group."""
+        about = (ResourceType.GROUP, group, ResourcePatternType.LITERAL, f"User:{USER}", "*")
+        self._done(
+            self.admin.delete_acls(
+                [AclBindingFilter(*about, AclOperation.ANY, AclPermissionType.ALLOW)]
+            )
+        )
 
     def send(
         self,

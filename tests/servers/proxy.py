@@ -19,6 +19,8 @@ class Proxy:
         self.passes = threading.Event()
         """While it is not set, nothing is forwarded and nothing is refused: a black hole."""
         self.passes.set()
+        self.refuses = threading.Event()
+        """While it is set, who comes is turned away."""
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
@@ -38,6 +40,9 @@ class Proxy:
         with suppress(OSError):
             while True:
                 ours, _ = self._listener.accept()
+                if self.refuses.is_set():
+                    ours.close()
+                    continue
                 theirs = socket.create_connection(("127.0.0.1", self._to))
                 self._open += [ours, theirs]
                 for one, other in ((ours, theirs), (theirs, ours)):

@@ -45,6 +45,11 @@ class SchemaRegistry:
         match path.split("/")[1:]:
             case ["schemas", "ids", number]:
                 found = self.schemas.get(int(number))
+            case ["subjects"]:
+                return 200, json.dumps(sorted({subject for subject, _ in self.subjects})).encode()
+            case ["subjects", subject, "versions", "latest"]:
+                newest = max((n for one, n in self.subjects if one == subject), default=0)
+                found = self.subjects.get((subject, newest))
             case ["subjects", subject, "versions", version]:
                 found = self.subjects.get((subject, int(version)))
         if found is None:

@@ -117,6 +117,38 @@ def test_a_user_reads_and_writes_over_tls(kafka: Kafka, login: Servers) -> None:
     reader.close()
 
 
+def test_offsets_that_could_not_be_committed_are_committed_with_a_later_epoch(
+    kafka: Kafka, login: Servers, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic = kafka.topic()
+    kafka.send(topic, [(None, b"x")] * 5)
+    for operation in ("READ", "DESCRIBE"):
+        kafka.grant(operation, topic=topic)
+    kafka.grant("READ", group="late")
+    reader = connector.topic(topic, servers=login, group="late").open("0", None)
+    drain(reader, 5)
+
+    def epoch_until(offset: int) -> None:
+        """Epochs that bring nothing new, until an offset is committed."""
+
+        def done() -> bool:
+            reader.committed(reader.position())
+            assert reader.poll(1) is None
+            return kafka.committed(topic, "late") == {0: offset}
+
+        wait(done, 10)
+
+    epoch_until(5)
+    kafka.revoke(group="late")
+    kafka.send(topic, [(None, b"x")] * 2)
+    drain(reader, 2)
+    reader.committed(reader.position())
+    wait(lambda: reader.poll(1) is None and "may not" in caplog.text)
+    kafka.grant("READ", group="late")
+    epoch_until(7)
+    reader.close()
+
+
 def wrong(what: str, kafka: Kafka, login: Servers) -> tuple[str, str | Servers]:
     """A topic and servers with which something is wrong."""
     topic = kafka.topic()

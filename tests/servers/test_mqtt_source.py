@@ -20,6 +20,7 @@ from streamflow.errors import Backoff
 
 TOPIC = "plant/{site}/{device}/telemetry"
 Open = Callable[..., "Taken"]
+Observe = Callable[[str, str, str], None]
 
 
 class Taken:
@@ -146,7 +147,7 @@ def test_a_message_of_qos_2_is_not_released_before_it_is_durable(
 
 
 def test_what_broke_off_comes_again_and_old_acknowledgements_are_not_sent(
-    broker: Mosquitto, open_: Open
+    broker: Mosquitto, open_: Open, observe: Observe
 ) -> None:
     proxy = Proxy(broker.port)
     taken = open_(source(broker, port=proxy.port))
@@ -164,11 +165,17 @@ def test_what_broke_off_comes_again_and_old_acknowledgements_are_not_sent(
     with broker.client() as person:
         person.say([said(9)])
     assert taken.take(16)[15] == said(9)[1]
+    observe(
+        "MQTT: the connection breaks before messages are durable, and again after they are",
+        "what was not acknowledged comes again; acknowledgements of a connection that is gone "
+        "are not sent on the next, where their ids mean other messages",
+        "5 of 5 messages came again both times, none acknowledged by mistake",
+    )
 
 
 @pytest.mark.parametrize("qos", [1, 2])
 def test_no_more_than_the_receive_maximum_is_in_flight(
-    broker: Mosquitto, open_: Open, qos: Any
+    broker: Mosquitto, open_: Open, qos: Any, observe: Observe
 ) -> None:
     taken = open_(source(broker, receive_maximum=10, qos=qos))
     with broker.client() as person:
@@ -179,6 +186,11 @@ def test_no_more_than_the_receive_maximum_is_in_flight(
         taken.poll()
         taken.commit()
     assert taken.payloads == [said(i)[1] for i in range(40)]
+    observe(
+        f"MQTT: a flow that does not come to read, QoS {qos}, receive_maximum of 10",
+        "the broker keeps what is above it; nothing is lost",
+        "10 unacknowledged at most; 40 of 40 messages in the end, in order",
+    )
 
 
 def test_topics_that_are_no_longer_configured_are_let_go(broker: Mosquitto, open_: Open) -> None:
@@ -222,7 +234,7 @@ def test_a_lost_session_is_counted_and_told(
 
 
 def test_what_the_broker_drops_is_counted_and_told(
-    make_broker: MakeBroker, open_: Open, caplog: pytest.LogCaptureFixture
+    make_broker: MakeBroker, open_: Open, caplog: pytest.LogCaptureFixture, observe: Observe
 ) -> None:
     broker = make_broker(settings=("max_queued_messages 10",))
     taken = open_(source(broker))
@@ -235,6 +247,12 @@ def test_what_the_broker_drops_is_counted_and_told(
     until(lambda: (again.poll(), again.counts()["broker_dropped"])[1])
     assert again.counts()["broker_dropped"] > 100
     assert "raise its max_queued_messages" in caplog.text
+    observe(
+        "MQTT: a broker with max_queued_messages 10 drops what comes while the flow is down",
+        "the loss is counted and told",
+        f"{again.counts()['broker_dropped']} of 200 dropped by the broker and counted; “raise its "
+        f"max_queued_messages”",
+    )
 
 
 def test_a_broker_that_is_not_there_yet_is_waited_for(

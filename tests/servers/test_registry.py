@@ -18,6 +18,7 @@ from streamflow import Avro, Flow, Format, Messages, Position, Reader, Source
 from streamflow.core.clock import ManualClock
 from streamflow.engine.intake import Intake
 from streamflow.errors import ConnectorError, EndOfStream, FlowError, NotConnected
+from streamflow.flow.check import check
 from streamflow.formats.registry import Registry
 
 FLOW = Flow("test", sensors=["t"])
@@ -277,3 +278,62 @@ def test_what_is_wrong_with_it_is_said_before_anything_runs(
         (FLOW | Wrong()).plan()
     assert str(told.value).startswith("source 'wrong': ")
     assert "secret" not in str(told.value)
+
+
+@dataclass(frozen=True)
+class Topic(Given):
+    """What `check` knows of a Kafka topic, or of one whose subject nobody knows."""
+
+    subject: str = "telemetry-value"  # type: ignore[misc]
+    login: tuple[str, str] = ("", "")
+
+    @property
+    def format(self) -> Avro:
+        return Avro(registry=self.url, user=self.login[0], password_env=self.login[1])
+
+
+def connected(level: str, **options: Any) -> list[str]:
+    """What `check --connect` says at this level of the registry."""
+    report = check(FLOW | Topic(**options), connect=True)
+    return [f.text for f in report.findings if f.level == level and "registry" in f.text]
+
+
+def test_check_connect_asks_the_registry_for_the_schema_of_the_topic(
+    registry: SchemaRegistry,
+) -> None:
+    registry.subjects["telemetry-value", 3] = {"schema": _text(ONE), "id": 1, "version": 3}
+    registry.subjects["text-value", 1] = {"schema": "{}", "schemaType": "JSON", "version": 1}
+    where = f"topic: the schema registry {registry.url}"
+    assert connected("info", url=registry.url) == [
+        f"{where} has Avro for 'telemetry-value', version 3 of it"
+    ]
+    assert connected("info", url=registry.url, subject="") == [f"{where} answers"]
+    (said,) = connected("info", url=registry.url, subject="telemetri-value")
+    assert f"answers, but {registry.url} has no subject 'telemetri-value'; what is" in said
+    (said,) = connected("info", url=registry.url, subject="text-value")
+    assert "subject 'text-value' of" in said
+    assert "is JSON, not Avro" in said
+
+
+@pytest.mark.parametrize("subject", ["telemetry-value", ""])
+def test_check_connect_says_why_a_registry_cannot_be_asked(
+    subject: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        away = f"{HOST}{free.getsockname()[1]}"
+        assert connected("error", url=away, subject=subject) == [
+            f"source 'topic': the schema registry {away} cannot be asked: "
+            f"[Errno 111] Connection refused"
+        ]
+    with serving(login="plant:hush") as one:
+        monkeypatch.setenv("REGISTRY", "loud")
+        login = {"url": one.url, "login": ("plant", "REGISTRY"), "subject": subject}
+        assert connected("error", **login) == [
+            f"source 'topic': the schema registry {one.url} refuses the login of user 'plant': "
+            f"check user= and the variable that password_env= names"
+        ]
+        one.login, one.instead = "", (200, b"<html>welcome</html>")
+        (said,) = connected("error", **login)
+        assert "is no schema registry, it does not answer with " in said
+    assert not caplog.records, "nothing waits, so nothing is said of waiting"

@@ -8,7 +8,7 @@ from typing import Any
 
 from streamflow_connectors import _mqtt_inbox, files, mqtt
 
-from streamflow import Alert, Flow, stage
+from streamflow import Alert, Flow, Sink, buffered, stage
 
 
 @stage(adds=["total", "count"], total=0.0, count=0)
@@ -29,6 +29,10 @@ if os.environ.get("UNACKNOWLEDGED"):
     _mqtt_inbox.TopicReader = Dying  # type: ignore[misc]
 
 port = int(os.environ.get("PORT", "1883"))
+out = int(os.environ.get("OUT_PORT", port))
+alerts: Sink = mqtt.publish("alerts/{device}", of="alerts", port=out, keepalive="2s")
+if "QUEUE" in os.environ:
+    alerts = buffered(alerts, os.environ["QUEUE"])
 flow = (
     Flow("broker", sensors=["t"], tags=["site"])
     | mqtt.topic(
@@ -46,7 +50,5 @@ flow = (
     | files.jsonl("rows.jsonl", of="rows")
     | files.jsonl("alerts.jsonl", of="alerts")
     | files.jsonl("dead.jsonl", of="dead_letters")
-    | mqtt.publish(
-        "alerts/{device}", of="alerts", port=int(os.environ.get("OUT_PORT", port)), keepalive="2s"
-    )
+    | alerts
 )

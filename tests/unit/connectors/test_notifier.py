@@ -91,7 +91,10 @@ def test_a_close_says_how_long_it_was_and_an_incident_says_who_is_in_it() -> Non
         "alert closed at 1970-01-01T00:01:00Z, after 5,400 s: peak_score 9.1"
     )
     (one,) = notes([incident(1, 2)])
-    assert title(one).endswith("with pump-1, pump-2")
+    assert title(one) == "incident opened at 1970-01-01T00:00:00Z, with pump-1, pump-2"
+    (large,) = notes([incident(*range(30))])
+    large.events[0].fields["devices"] = 1_000  # type: ignore[index]
+    assert "pump-18, pump-19 and 980 more: devices 1000" in title(large)
 
 
 def test_a_message_of_many_tells_twenty_and_counts_the_rest() -> None:
@@ -112,8 +115,8 @@ def test_names_from_data_cannot_call_anybody_or_break_the_line() -> None:
 
 def test_that_an_episode_goes_on_is_not_told_to_people() -> None:
     sink = Sink()
-    sink.offer(alert(1, status="updated"))
-    sink.offer(alert(1, status="updated"), alert(2))
+    sink.offer(alert(1, status="ongoing"))
+    sink.offer(alert(1, status="ongoing"), alert(2))
     assert [ids(note) for note in sink.people.told] == [["id-2"]]
 
 

@@ -143,7 +143,7 @@ def test_a_chat_gets_plain_words_and_an_address_from_the_environment(
     assert first == "pump-1: alert opened at 1970-01-01T00:00:00Z, t > 30"
     assert second.startswith("‹!here›: alert opened")
     assert last.startswith("The limit is reached")
-    writer.write([ALERT._replace(fields={"status": "updated"})])
+    writer.write([ALERT._replace(fields={"status": "ongoing"})])
     writer.close()
     assert len(web.heard) == 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -45,6 +46,7 @@ def opened(tmp_path: Path) -> Iterator[Callable[..., BufferedWriter]]:
     yield open_
     for writer in writers:
         if writer.drain.is_alive():
+            writer.drain.end(0)  # what is left is nobody's
             writer.close()
 
 
@@ -265,6 +267,69 @@ def test_a_sink_with_a_bug_ends_the_flow_and_loses_nothing(
     writer.queue.commit()
     assert writer.queue.count == 1
     writer.queue.close()
+
+
+@dataclass(frozen=True)
+class Stuck(Sink):
+    """A server that answers only when it is let."""
+
+    answers: threading.Event = field(default_factory=threading.Event)
+    given: list[Event] = field(default_factory=list)
+
+    def open(self, resume: Position) -> Writer:
+        return _Stuck(self)
+
+
+class _Stuck(Writer):
+    def __init__(self, sink: Stuck) -> None:
+        self._sink = sink
+
+    def write(self, items: Any) -> None:
+        self._sink.answers.wait(20)
+        self._sink.given.extend(items)
+
+
+def test_a_sink_that_answers_after_the_end_costs_nothing_but_a_second_delivery(
+    opened: Callable[..., BufferedWriter],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streamflow.engine.buffer._GRACE", 0.05)
+    sink = Stuck(of="alerts")
+    writer = opened(sink)
+    writer.write([event(1)])
+    wait(lambda: bool(writer.drain.busy))
+    resume = writer.snapshot()
+    began = time.monotonic()
+    writer.close()
+    assert time.monotonic() - began < 1
+    assert writer.drain.is_alive()
+    sink.answers.set()
+    writer.drain.join(10)
+    assert writer.drain.problem is None
+    (said,) = caplog.messages
+    assert said.startswith("1 for sink 'stuck_alerts' wait in ")
+    again = opened(sink, resume)
+    wait(lambda: not again.queue.items)
+    assert sink.given == [event(1), event(1)]
+
+
+def test_a_slow_sink_is_left_at_the_end_with_nothing_given_twice(
+    opened: Callable[..., BufferedWriter], down: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamflow.engine.buffer._GRACE", 0.5)
+    collect = Collect(of="alerts")
+    writer = opened(Flaky(collect, down, slow=0.03))
+    for n in range(30):
+        writer.write([event(n)])
+    resume = writer.snapshot()
+    writer.close()
+    given = len(collect.items)
+    assert 0 < given < 30
+    assert not writer.drain.is_alive()
+    again = opened(collect, resume)
+    wait(lambda: not again.queue.items)
+    assert collect.items == [event(n) for n in range(30)]
 
 
 def test_every_outlet_goes_through(tmp_path: Path) -> None:
