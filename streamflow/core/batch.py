@@ -215,8 +215,8 @@ class Batch:
             batch = batch.replace(tags={**batch.tags, "traceback": Words.of(tracebacks)})
         return batch
 
-    def take(self, rows: Mask | Rows) -> Batch:
-        """Some of the readings: a mask bool[n] or positions."""
+    def take(self, rows: Mask | Rows | slice) -> Batch:
+        """Some of the readings: a mask bool[n] or positions; of a slice, a view."""
         return self.replace(
             device=self.device[rows],
             time=self.time[rows],
@@ -229,7 +229,7 @@ class Batch:
 
     def cut(self, at: int) -> tuple[Batch, Batch]:
         """The readings before position `at`, and the rest."""
-        return self.take(np.arange(at)), self.take(np.arange(at, len(self)))
+        return self.take(slice(at)), self.take(slice(at, None))
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Each reading as a plain dict: device, time, tags, columns, and `quality` where not good.

@@ -41,7 +41,7 @@ class Origin:
     ids: Ids
     message: Rows
 
-    def take(self, rows: Rows) -> Origin:
+    def take(self, rows: Rows | slice) -> Origin:
         """The same of some readings."""
         return Origin(self.source, self.partition, self.ids[rows], self.message[rows])
 

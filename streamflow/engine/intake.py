@@ -28,8 +28,12 @@ from streamflow.engine.pace import Paced
 from streamflow.errors import ConnectorError, EndOfStream
 from streamflow.formats.json import Json
 
-LIMIT = 4096
-"""The most messages in a batch. What is there is taken; nothing waits for a batch to fill."""
+LEAST, FIRST, MOST = 256, 4_096, 32_768
+"""The limit of messages in a batch: at least, at the start, at most. What is there is taken;
+nothing waits for a batch to fill."""
+_TURN = 50_000_000
+"""So many ns a batch may take until the next one is asked for: while there is a backlog, the limit
+follows from what the last full batch took. Large batches are fast, and slow steps stay in touch."""
 _TIME = 2_000_000
 """So many ns after the first answer a reader is not asked again: it may be a slow one."""
 
@@ -74,6 +78,9 @@ class Intake:
         self._waiting: list[_Got] = []
         """What was polled and is to be decoded: a schema may have to be fetched for it first."""
         self._before: Position = None
+        self._limit = FIRST
+        self._full: int | None = None
+        """When the last batch was asked for, if it came full."""
         self._decoder = decoder_of(source, schema)
         self._namer = Namer(source.step, partition) if source.window else None
         self.reader = _open(source, partition, position)
@@ -102,10 +109,13 @@ class Intake:
             said, self._said = self._said, None
             raise said
         got: list[list[Messages] | Batch | DeadLetter] = []
-        count, end = 0, None
-        while count < LIMIT and (end is None or self._clock.monotonic() < end):
+        count, end, began = 0, None, self._clock.monotonic()
+        if self._full is not None:
+            fitting = self._limit * _TURN // max(began - self._full, 1)
+            self._limit = min(max(fitting, LEAST), MOST)
+        while count < self._limit and (end is None or self._clock.monotonic() < end):
             try:
-                more = self.reader.poll(LIMIT - count)
+                more = self.reader.poll(self._limit - count)
             except ConnectorError as error:
                 if not got:
                     raise
@@ -121,6 +131,7 @@ class Intake:
                 got[-1].append(more)
             else:
                 got.append([more])
+        self._full = began if count >= self._limit else None
         return [_joined(one) if isinstance(one, list) else one for one in got]
 
     def _parcel(self, got: _Got) -> Parcel:

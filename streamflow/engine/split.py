@@ -35,7 +35,7 @@ class Splitter:
         self._partition, self._tell_all = partition, tell_all
         self._home = str(crc32(partition.encode()) % shards)
         self._devices: Sequence[str] = ()
-        self._shard_of = np.zeros(0, np.int64)
+        self._shard_of = np.zeros(0, np.uint16)
         self._newest: int | None = None
 
     def parcels(self, parcel: Parcel) -> list[Addressed]:
@@ -47,19 +47,24 @@ class Splitter:
         newest = int(parcel.batch.arrived.max())
         self._newest = max(newest, self._newest or newest)
         shard = self._of(parcel.batch)
-        numbers = set(shard.tolist())
+        readings = np.bincount(shard, minlength=self._shards)
+        numbers = np.flatnonzero(readings).tolist()
         if self._tell_all:
             about |= {"partition": self._partition, "newest": self._newest}
         elif len(numbers) == 1 and not parcel.dead:
-            return [(str(numbers.pop()), parcel)]
+            return [(str(numbers[0]), parcel)]
+        # Sorted once; what each shard is given is a view.
+        order = np.argsort(shard, kind="stable")
+        batch, origin = parcel.batch.take(order), parcel.origin and parcel.origin.take(order)
+        ends = np.cumsum(readings)
         out = []
-        for number in sorted(numbers):
-            rows = np.flatnonzero(shard == number)
-            origin = parcel.origin and parcel.origin.take(rows)
-            part = Parcel(0, 0, parcel.batch.take(rows), origin, live=parcel.live, **about)
+        for number in numbers:
+            rows = slice(ends[number] - readings[number], ends[number])
+            of = origin and origin.take(rows)
+            part = Parcel(0, 0, batch.take(rows), of, live=parcel.live, **about)
             out.append((str(number), part))
         if self._tell_all:
-            others = sorted(set(range(self._shards)) - numbers)
+            others = sorted(set(range(self._shards)).difference(numbers))
             out += [(str(number), Parcel(0, 0, live=parcel.live, **about)) for number in others]
         return [*out, (self._home, counts)]
 
@@ -78,12 +83,12 @@ class Splitter:
         """The word that this is a stop, for all shards: one may be where no signal has come yet."""
         return [(str(n), Parcel(0, 0, stop=True)) for n in range(self._shards)]
 
-    def _of(self, batch: Batch) -> NDArray[np.int64]:
+    def _of(self, batch: Batch) -> NDArray[np.uint16]:
         if batch.devices is not self._devices:
-            self._devices, self._shard_of = batch.devices, np.zeros(0, np.int64)
+            self._devices, self._shard_of = batch.devices, np.zeros(0, np.uint16)
         known = len(self._shard_of)
         if known < len(batch.devices):
             new = [crc32(name.encode()) % self._shards for name in batch.devices[known:]]
-            self._shard_of = np.concatenate([self._shard_of, np.array(new, np.int64)])
-        out: NDArray[np.int64] = self._shard_of[batch.device]
+            self._shard_of = np.concatenate([self._shard_of, np.array(new, np.uint16)])
+        out: NDArray[np.uint16] = self._shard_of[batch.device]
         return out

@@ -81,8 +81,8 @@ class Compiled:
         """Score each reading, then learn it if `may` and, given its score, `decides` allow it."""
         seen, good = inputs(batch, self.sensors)
         rows = batch.device
-        some = seen.present.any(axis=1)
-        may = may & (some if good is seen else good.present.any(axis=1))
+        some = seen.some
+        may = may & (some if good is seen else good.some)
         if decides is None and self.filter is None:
             scores = self._whole(self._parts(state), rows, seen, good, may)
             if not some.all():

@@ -75,7 +75,7 @@ def scan(
     table, names, name_start, name_size
         `Names`.
     device, time, values, spans, plain
-        To be filled: int64[n], -1 where the device is unknown; int64[n]; float64[sensors, n] of
+        To be filled: int32[n], -1 where the device is unknown; int64[n]; float64[sensors, n] of
         NaN; int64[1 + tags, n, 2] of 0, where device and tags stand; bool[n].
     """
     count, begin = len(kinds), 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -57,9 +56,9 @@ class Scanner:
     def _scan(self, payloads: Sequence[bytes], keys: _Keys) -> tuple[dict[str, Any], Mask]:
         """The fields of those that are plain, and which are."""
         n, schema = len(payloads), self._columns.schema
-        joined = b"".join(chain(payloads, (PADDING,)))
+        joined = b"".join([*payloads, PADDING])
         ends = np.fromiter(map(len, payloads), np.int64, n).cumsum()
-        device, time = np.empty(n, np.int64), np.empty(n, np.int64)
+        device, time = np.empty(n, np.int32), np.empty(n, np.int64)
         values = np.full((len(schema.numeric), n), np.nan)
         spans = np.zeros((1 + len(schema.tags), n, 2), np.int64)
         plain = np.empty(n, bool)
@@ -79,13 +78,15 @@ class Scanner:
             for row, (first, end) in zip(new.tolist(), spans[0, new].tolist(), strict=True):
                 device[row] = self._columns.code(joined[first:end].decode())
             plain &= device >= 0
-            fields[schema.device] = device[plain].astype(np.int32)
+        rows = slice(None) if plain.all() else np.flatnonzero(plain)
+        if keys.wanted & HAS_DEVICE:
+            fields[schema.device] = device[rows]
         if keys.wanted & HAS_TIME:
-            fields[schema.time] = time[plain].view("datetime64[ns]")
-        fields |= {name: values[k, plain] for k, name in enumerate(schema.numeric)}
+            fields[schema.time] = time[rows].view("datetime64[ns]")
+        fields |= {name: values[k, rows] for k, name in enumerate(schema.numeric)}
         for k, tag in enumerate(schema.tags, 1):
             if tag in keys.fields:
-                where = spans[k, plain].tolist()
+                where = spans[k, rows].tolist()
                 fields[tag] = Words.of([joined[a:b].decode() or None for a, b in where])
         return fields, plain
 

@@ -8,7 +8,7 @@ import pytest
 
 from streamflow import Batch, DeadLetter, Flow, Json, Message, Messages, Reader, Source
 from streamflow.core.clock import ManualClock
-from streamflow.engine.intake import LIMIT, Intake
+from streamflow.engine.intake import FIRST, LEAST, MOST, Intake
 from streamflow.engine.local import replay
 from streamflow.errors import Backoff, ConnectorError, EndOfStream, NotConnected
 
@@ -65,10 +65,23 @@ def test_messages_of_one_arrival_come_together() -> None:
     assert parcel.batch.arrived.tolist() == [77] * 5
 
 
-def test_no_more_than_the_limit_comes_at_once() -> None:
-    open_ = intake(Ticks(LIMIT + 10), position=6)
-    (parcel,) = open_.poll()
-    assert parcel.received == LIMIT
+def test_a_backlog_comes_in_batches_that_take_a_twentieth_of_a_second() -> None:
+    clock = ManualClock()
+    open_ = Intake(Ticks(10**6), FLOW.schema, "0", 6, clock)
+    received = []
+    for each in (10e-6, 10e-6, 1e-3, 1e-3, 1e-7, 1e-7):  # seconds that the flow takes for a message
+        (parcel,) = open_.poll()
+        received.append(parcel.received)
+        clock.sleep(parcel.received * each)
+    assert received == [FIRST, 5000, 5000, LEAST, LEAST, MOST]
+
+
+def test_a_pause_of_the_source_says_nothing_of_the_flow() -> None:
+    clock = ManualClock()
+    open_ = Intake(Ticks(10**5), FLOW.schema, "0", 0, clock)
+    assert open_.poll()[0].received == 5  # then there was nothing
+    clock.sleep(60)
+    assert open_.poll()[0].received == FIRST
 
 
 def test_an_empty_generator_has_ended() -> None:
