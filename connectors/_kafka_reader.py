@@ -23,6 +23,9 @@ DEFAULTS = {
     "queued.max.messages.kbytes": 32 * 1024,
     "fetch.max.bytes": 16 * 1024 * 1024,
     "fetch.wait.max.ms": 100,
+    # A fetch brings 1 MB of a partition otherwise, and waits a second once the queue was full.
+    "max.partition.fetch.bytes": 4 * 1024 * 1024,
+    "fetch.queue.backoff.ms": 10,
 }
 
 

@@ -20,10 +20,13 @@ class Meter:
     ----------
     wanted
         How many readings there are.
+    started
+        How many of them had come when the work began.
     """
 
     wanted: int
     count: int = 0
+    started: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     began_wall: float = field(default_factory=perf_counter)
     began_cpu: float = field(default_factory=process_time)
@@ -31,6 +34,7 @@ class Meter:
 
     def begin(self) -> None:
         """The work begins now."""
+        self.started = self.count
         self.began_wall, self.began_cpu = perf_counter(), process_time()
 
     def take(self, columns: dict[str, NDArray[np.float64]], devices: int) -> bool:
@@ -55,4 +59,4 @@ class Meter:
     def told(self) -> dict[str, Any]:
         """As JSON can hold it."""
         tree = asdict(self)
-        return {name: tree[name] for name in ("count", "sums", "figures")}
+        return {name: tree[name] for name in ("count", "started", "sums", "figures")}
