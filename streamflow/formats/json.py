@@ -59,12 +59,13 @@ class Json:
         objects, columns = Objects(schema, self.paths, self.readings, "a JSON"), Columns(schema)
         wire = Wire("JSON", msgspec.json.Decoder, _untyped)
         typed = TypedDecoder(columns, objects, wire, self.lines)
-        if self.paths or self.readings or self.lines or not all(map(_PLAIN, schema.fields)):
+        keys = {key for path in objects.paths.values() for key in path}
+        if self.readings or self.lines or not all(map(_PLAIN, keys)):
             return typed
         from streamflow.formats.scan.scanner import Scanner  # Numba takes a while to import
         from streamflow.formats.scan.words import WORKS
 
-        return Scanner(columns, typed) if WORKS else typed
+        return Scanner(columns, objects.paths, typed) if WORKS else typed
 
 
 def _untyped(payload: bytes) -> Any:

@@ -62,6 +62,8 @@ class Objects:
         self._what, self._several, self._sensors = what, readings, schema.numeric
         names = schema.fields
         at = {name: (name,) for name in names} | _paths(paths, names)
+        self.paths: Mapping[str, Path] = at
+        """Where each field stands."""
         self._array = () if readings == WHOLE else _keys("readings", readings) if readings else None
         typed: dict[str, Any] = dict.fromkeys(names, str | None)
         typed |= {schema.time: time} | dict.fromkeys(schema.numeric, float | None)

@@ -1,4 +1,4 @@
-"""The scan: JSON objects without objects in them, message after message."""
+"""The scan: JSON objects, message after message."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ from streamflow.formats.scan.names import find
 from streamflow.formats.scan.text import blank, closing, double, number
 from streamflow.formats.scan.words import byte, word
 
-DEVICE, TIME, SENSOR, TAG = range(4)
+DEVICE, TIME, SENSOR, TAG, OBJECT = range(5)
 HAS_DEVICE, HAS_TIME = 1, 2
+MOST_OBJECTS = 62
+"""Which objects have been seen in a message is kept as bits of an int64."""
 _NO_FIELD = -1
+_OTHER, _ARRAY = -1, -2
+"""An object of which nothing is wanted, and an array."""
+_DEEP = 32
+_NULL, _TRUE, _FALSE = (
+    np.uint64(int.from_bytes(text, "little")) for text in (b"null", b"true", b"false")
+)
 
 
 @part
@@ -29,8 +37,13 @@ def _is_key(data: Any, at: int, key: Any, size: int) -> Any:
 
 
 @part
-def _is_null(data: Any, at: int) -> Any:
-    return byte(data, at + 1) == 117 and byte(data, at + 2) == 108 and byte(data, at + 3) == 108
+def _literal(data: Any, at: int) -> Any:
+    """How many bytes of `null`, `true` or `false` stand there; 0 if none does."""
+    five = word(data, at) & np.uint64(0xFFFFFFFFFF)
+    four = five & np.uint64(0xFFFFFFFF)
+    if four in (_NULL, _TRUE):
+        return 4
+    return 5 if five == _FALSE else 0
 
 
 @kernel
@@ -41,6 +54,7 @@ def scan(
     sizes: Any,
     kinds: Any,
     places: Any,
+    nodes: Any,
     follows: Any,
     wanted: int,
     texts: bool,
@@ -65,9 +79,11 @@ def scan(
     keys, sizes
         uint64[f, w]: the key of each field and its closing quote; int64[f]: their bytes.
     kinds, places
-        int64[f]: what each field is, and its row in `values` or `spans`.
+        int64[f]: what each field is; its row in `values` or `spans`, or the number of an object.
+    nodes
+        int64[f]: the number of the object that holds each; the message itself is 0.
     follows
-        int64[f + 1]: the field that came after each the last time, after none last.
+        int64[f + objects]: the field that came after each, or first in an object, the last time.
     wanted
         `HAS_DEVICE` and `HAS_TIME`, added: what a message needs to be plain.
     texts, naive, unit
@@ -80,41 +96,53 @@ def scan(
     """
     count, begin = len(kinds), 0
     date, date_end, midnight = np.uint64(0), np.uint64(0), NO_DAY
+    stack = np.zeros(_DEEP, np.int64)
     for row in range(len(ends)):
         end = ends[row]
         at = blank(data, begin)
-        begin, previous, has = end, count, 0
+        begin, has, seen = end, 0, 0
+        depth, node, previous, opened, good = 0, 0, count, True, True
         plain[row] = False
         if byte(data, at) != 123:
             continue
-        at = blank(data, at + 1)
-        while byte(data, at) == 34:
-            at += 1
-            field = follows[previous]
-            if not _is_key(data, at, keys[field], sizes[field]):
-                field = _NO_FIELD
-                for one in range(count):
-                    if _is_key(data, at, keys[one], sizes[one]):
-                        field = one
-                        follows[previous] = one
-                        break
-            kind = _NO_FIELD
-            if field >= 0:
-                previous, kind = field, kinds[field]
-                at += sizes[field]
-            else:
-                at = closing(data, at) + 1
-                if at == 0:
-                    break
+        at += 1
+        while good:
+            good = False
             at = blank(data, at)
-            if byte(data, at) != 58:
-                break
-            at = blank(data, at + 1)
             first = byte(data, at)
+            kind, field = _NO_FIELD, _NO_FIELD
+            if opened and first == (93 if node == _ARRAY else 125):
+                first = 0
+            elif node != _ARRAY:
+                if first != 34:
+                    break
+                at += 1
+                if node >= 0:
+                    field = follows[previous]
+                    if nodes[field] != node or not _is_key(data, at, keys[field], sizes[field]):
+                        field = _NO_FIELD
+                        for one in range(count):
+                            if nodes[one] == node and _is_key(data, at, keys[one], sizes[one]):
+                                field = one
+                                follows[previous] = one
+                                break
+                if field >= 0:
+                    previous, kind = field, kinds[field]
+                    at += sizes[field]
+                else:
+                    at = closing(data, at) + 1
+                    if at == 0:
+                        break
+                at = blank(data, at)
+                if byte(data, at) != 58:
+                    break
+                at = blank(data, at + 1)
+                first = byte(data, at)
+            opened = False
             if first == 34:
                 at += 1
                 close = closing(data, at)
-                if close < 0 or kind == SENSOR:
+                if close < 0 or kind in (SENSOR, OBJECT):
                     break
                 if kind == DEVICE:
                     device[row] = find(data, at, close - at, table, names, name_start, name_size)
@@ -136,7 +164,7 @@ def scan(
                 at = close + 1
             elif first == 45 or (first >= 48 and first <= 57):
                 at, digits, power, negative, whole = number(data, at)
-                if at < 0 or kind in (DEVICE, TAG):
+                if at < 0 or kind in (DEVICE, TAG, OBJECT):
                     break
                 if kind == SENSOR:
                     values[places[field], row] = double(digits, power, negative)
@@ -146,23 +174,47 @@ def scan(
                         break
                     time[row] = ns
                     has |= HAS_TIME
-            elif first == 110 and _is_null(data, at):
-                if kind in (DEVICE, TIME):
+            elif first in (123, 91):
+                # An object that comes twice counts as it comes last, and whole.
+                if depth == _DEEP or kind in (DEVICE, TIME, SENSOR, TAG):
                     break
-                at += 4
+                stack[depth] = node
+                depth += 1
+                if kind == OBJECT:
+                    node = places[field]
+                    if first == 91 or seen >> node & 1:
+                        break
+                    seen |= 1 << node
+                    previous = count + node
+                else:
+                    node = _ARRAY if first == 91 else _OTHER
+                at += 1
+                opened = good = True
+                continue
+            elif first != 0:
+                size = _literal(data, at)
+                if size == 0 or kind in (DEVICE, TIME, OBJECT) or (kind >= 0 and first != 110):
+                    break
+                at += size
                 if kind == SENSOR:
                     values[places[field], row] = np.nan
                 elif kind == TAG:
                     spans[places[field], row, 1] = spans[places[field], row, 0]
-            else:
-                break
-            at = blank(data, at)
-            after = byte(data, at)
-            at += 1
-            if after == 44:
+            # What comes after a value, and after each object and array that ends there.
+            while True:
                 at = blank(data, at)
-                continue
-            # A message that was cut off may have been read on in the next one.
-            if after == 125 and at <= end and blank(data, at) >= end:
-                plain[row] = has & wanted == wanted
-            break
+                after = byte(data, at)
+                at += 1
+                if after == 44:
+                    good = first != 0 and at <= end
+                    break
+                if after != (93 if node == _ARRAY else 125):
+                    break
+                first = 1
+                if depth == 0:
+                    # A message that was cut off may have been read on in the next one.
+                    if at <= end and blank(data, at) >= end:
+                        plain[row] = has & wanted == wanted
+                    break
+                depth -= 1
+                node = stack[depth]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,28 +11,40 @@ from streamflow.core.batch import Batch, Mask, Rows, Words
 from streamflow.core.connect import Decoded, Decoder, Messages, Trouble
 from streamflow.core.schema import Schema
 from streamflow.formats.columns import Columns
-from streamflow.formats.scan.flat import DEVICE, HAS_DEVICE, HAS_TIME, SENSOR, TAG, TIME, scan
+from streamflow.formats.scan.flat import (
+    DEVICE,
+    HAS_DEVICE,
+    HAS_TIME,
+    OBJECT,
+    SENSOR,
+    TAG,
+    TIME,
+    scan,
+)
 from streamflow.formats.scan.names import Names
 from streamflow.formats.scan.words import PADDING
+from streamflow.formats.struct import Path
 
 
 class Scanner:
-    """Decodes JSON messages that are flat, plain objects; another decoder has those that are not.
+    """Decodes JSON messages that are plain objects; another decoder has those that are not.
 
-    Plain is what the scan reads to the same bits: keys and texts in ASCII without escapes, no
-    objects or arrays, a device that is a text, a time in ISO 8601 or a number since 1970, sensors
-    that are numbers or null.
+    Plain is what the scan reads to the same bits: keys and texts in ASCII without escapes, a
+    device that is a text, a time in ISO 8601 or a number since 1970, sensors that are numbers or
+    null.
 
     Parameters
     ----------
     columns
         Of the partition, shared with the other decoder.
+    paths
+        Where each field stands.
     rest
         For the messages that are not plain.
     """
 
-    def __init__(self, columns: Columns, rest: Decoder) -> None:
-        self._columns, self._rest = columns, rest
+    def __init__(self, columns: Columns, paths: Mapping[str, Path], rest: Decoder) -> None:
+        self._columns, self._paths, self._rest = columns, paths, rest
         self._names = Names()
         self._keys: dict[frozenset[str], _Keys] = {}
 
@@ -41,7 +53,7 @@ class Scanner:
         told = frozenset(messages.fields)
         keys = self._keys.get(told)
         if keys is None:
-            keys = self._keys[told] = _Keys(self._columns.schema, told)
+            keys = self._keys[told] = _Keys(self._columns.schema, self._paths, told)
         if any(None in messages.fields[name] for name in told):
             return self._rest.decode(messages, dead)
         fields, plain = self._scan(messages.payloads, keys)
@@ -67,7 +79,8 @@ class Scanner:
         scan(
             np.frombuffer(joined, np.uint8),
             ends,
-            *(keys.keys, keys.sizes, keys.kinds, keys.places, keys.follows, keys.wanted),
+            *(keys.keys, keys.sizes, keys.kinds, keys.places, keys.nodes, keys.follows),
+            keys.wanted,
             *(times.texts, times.utc, times.unit),
             *(names.table, names.text, names.start, names.size),
             *(device, time, values, spans, plain),
@@ -100,20 +113,30 @@ class _Keys:
         The fields that the transport tells.
     """
 
-    def __init__(self, schema: Schema, told: frozenset[str]) -> None:
+    def __init__(self, schema: Schema, paths: Mapping[str, Path], told: frozenset[str]) -> None:
         kinds = {schema.device: DEVICE, schema.time: TIME} | dict.fromkeys(schema.numeric, SENSOR)
         kinds |= dict.fromkeys(schema.tags, TAG)
         place = {name: k for k, name in enumerate(schema.numeric)}
         place |= {name: k for k, name in enumerate(schema.tags, 1)}
         self.fields = [name for name in kinds if name not in told]
-        self.kinds = np.array([kinds[name] for name in self.fields])
-        self.places = np.array([place.get(name, 0) for name in self.fields])
-        self.follows = np.append(np.arange(1, len(self.fields)), [0, 0])
-        quoted = [name.encode() + b'"' for name in self.fields]
+        objects: dict[Path, int] = {(): 0}
+        entries: list[tuple[str, int, int, int]] = []
+        """Key, kind, place, number of the object around."""
+        for name in self.fields:
+            path = paths[name]
+            for depth in range(1, len(path)):
+                if path[:depth] not in objects:
+                    number = objects[path[:depth]] = len(objects)
+                    entries.append((path[depth - 1], OBJECT, number, objects[path[: depth - 1]]))
+            entries.append((path[-1], kinds[name], place.get(name, 0), objects[path[:-1]]))
+        quoted = [key.encode() + b'"' for key, *_ in entries]
         self.sizes = np.array([len(one) for one in quoted])
         words = -(-int(self.sizes.max(initial=1)) // 8)
         padded = b"".join(one.ljust(8 * words, b"\0") for one in quoted)
         self.keys = np.frombuffer(padded, np.uint64).reshape(-1, words)
+        table = np.array([entry[1:] for entry in entries], np.int64).reshape(-1, 3)
+        self.kinds, self.places, self.nodes = table.T.copy()
+        self.follows = np.arange(1, len(entries) + len(objects) + 1) % len(entries)
         needs = {schema.device: HAS_DEVICE, schema.time: HAS_TIME}
         self.wanted = sum(has for name, has in needs.items() if name not in told)
 

@@ -22,6 +22,17 @@ FORMS = [
 ]
 
 
+WHOLE = '{"machine": "pump-1", "at": "2026-01-05T06:00:00.250Z", "temperature": 20.5, "bar": 1}'
+NESTED = Json(
+    paths={
+        "machine": "head.id",
+        "temperature": "data.air.t",
+        "bar": "data.bar",
+        "site": "head.where.site",
+    }
+)
+
+
 def decoded(decoder: Any, messages: Messages) -> Any:
     dead: dict[int, Any] = {}
     batch, message = decoder.decode(messages, lambda i, *why: dead.setdefault(i, why))
@@ -33,9 +44,12 @@ def decoded(decoder: Any, messages: Messages) -> Any:
     return names, times, columns, tags, quality, message.tolist(), sorted(dead.items())
 
 
-def assert_same(schema: Schema, messages: Messages, *more: Messages) -> None:
-    scanner: Any = Json().decoder(schema)
-    other: Any = Json().decoder(schema)
+def assert_same(
+    schema: Schema, messages: Messages, *more: Messages, form: Json | None = None
+) -> None:
+    form = form or Json()
+    scanner: Any = form.decoder(schema)
+    other: Any = form.decoder(schema)
     assert isinstance(scanner, Scanner)
     for one in (messages, *more):
         assert decoded(scanner, one) == decoded(other._rest, one)
@@ -132,7 +146,48 @@ def test_a_time_is_the_same(schema: Schema, time: str) -> None:
     assert_same(schema, of(f'{{"machine": "a", "at": {time}, "bar": 1}}'))
 
 
-WHOLE = '{"machine": "pump-1", "at": "2026-01-05T06:00:00.250Z", "temperature": 20.5, "bar": 1}'
+nests = st.recursive(
+    st.one_of(values, times),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda items: "[" + ", ".join(items) + "]"),
+        st.lists(
+            st.tuples(
+                st.sampled_from(["id", "where", "site", "air", "t", "bar", "data", "x"]), inner
+            ),
+            max_size=4,
+        ).map(lambda items: "{" + ", ".join(f'"{k}": {v}' for k, v in items) + "}"),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["head", "data", "at", "x"]), nests), max_size=5), times)
+def test_nested_fields_and_all_that_is_not_wanted(extra: list[tuple[str, str]], time: str) -> None:
+    schema = Schema("machine", "at", SENSORS, ("site",))
+    whole = (
+        '"head": {"id": "pump-1", "where": {"site": "n"}}, "data": {"air": {"t": 4.5}, "bar": 1}'
+    )
+    more = "".join(f', "{key}": {value}' for key, value in extra)
+    first = f"{more[2:]}, " if more else ""
+    batch = of(
+        f'{{{whole}, "at": {time}{more}}}', f'{{{first}"at": {time}, {whole}}}', f"{{{more[2:]}}}"
+    )
+    assert_same(schema, batch, form=NESTED)
+
+
+def test_an_object_that_comes_twice_counts_as_it_comes_last() -> None:
+    schema = Schema("machine", "at", SENSORS, ("site",))
+    twice = '{"head": {"id": "a"}, "at": 0, "data": {"bar": 1}, "data": {"air": {"t": 2}}}'
+    assert_same(schema, of(twice), form=NESTED)
+
+
+@pytest.mark.parametrize("deep", [5, 31, 32, 33, 2000])
+def test_what_is_nested_deeply_is_read_or_refused_alike(deep: int) -> None:
+    start = '{"machine": "a", "at": 0, "x": '
+    arrays, objects = "[" * deep + "]" * deep, '{"x": ' * deep + "1" + "}" * deep
+    open_ = "[" * deep
+    assert_same(FORMS[0], of(*(f"{start}{x}}}" for x in (arrays, objects, open_)), WHOLE))
 
 
 def test_a_message_cut_off_anywhere_is_not_read_on_in_the_next() -> None:
@@ -198,5 +253,13 @@ def test_a_plain_message_is_read_by_the_scan_itself() -> None:
     batch = decoder.decode(of(WHOLE, odd), print).batch
     assert batch.time.tolist() == [1767592800250000000, 1767593129606000000]
     assert batch["temperature"][0] == 20.5
+    more = '{"x": {"y": [1, {"z": {}}, [], true]}, "machine": "a", "at": 0, "bar": 7}'
+    assert decoder.decode(of(more), print).batch["bar"].tolist() == [7.0]
     with pytest.raises(AssertionError, match="extra"):
-        decoder.decode(of('{"machine": "a", "at": 0, "extra": {}}'), print)
+        decoder.decode(of('{"machine": "a", "at": 0, "extra": "\\u00e9"}'), print)
+    nested: Any = NESTED.decoder(Schema("machine", "at", SENSORS, ("site",)))
+    nested._rest = Refuses()
+    deep = '{"at": 0, "data": {"air": {"t": 1.5}}, "head": {"id": "a", "where": {"site": "n"}}}'
+    batch = nested.decode(of(deep, deep), print).batch
+    assert batch["temperature"].tolist() == [1.5, 1.5]
+    assert batch.tags["site"].list() == ["n", "n"]
