@@ -57,6 +57,16 @@ class Messages:
     fields: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
     ids: Sequence[bytes] | None = None
 
+    def take(self, rows: Sequence[int]) -> Messages:
+        """Some of the messages, to be decoded: without ids."""
+        return Messages(
+            [self.payloads[i] for i in rows],
+            [self.places[i] for i in rows],
+            self.header,
+            self.arrived,
+            {name: [words[i] for i in rows] for name, words in self.fields.items()},
+        )
+
 
 @dataclass(frozen=True)
 class DeadLetter:

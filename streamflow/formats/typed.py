@@ -10,12 +10,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from streamflow.core.batch import Rows
+from streamflow.core.batch import Batch, Rows
 from streamflow.core.connect import Decoded, Messages, Trouble
 from streamflow.formats.columns import EMPTY, Columns
 from streamflow.formats.objects import Objects, spread
 
 _BYTE = re.compile(r"byte (\d+)")
+_TOGETHER = 1024
+"""Messages of which the objects are there at once: of more the caches lose track."""
 _NOT_TYPED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -59,6 +61,21 @@ class TypedDecoder:
 
     def decode(self, messages: Messages, dead: Trouble) -> Decoded:
         """All readings of the messages, in order."""
+        if len(messages.payloads) <= _TOGETHER:
+            return self._decode(messages, dead)
+        parts = []
+        for start in range(0, len(messages.payloads), _TOGETHER):
+            end = min(start + _TOGETHER, len(messages.payloads))
+            part = self._decode(
+                messages.take(range(start, end)), lambda i, *why, start=start: dead(start + i, *why)
+            )
+            parts.append(Decoded(part.batch, start + part.message))
+        return Decoded(
+            Batch.concat([part.batch for part in parts]),
+            np.concatenate([part.message for part in parts]),
+        )
+
+    def _decode(self, messages: Messages, dead: Trouble) -> Decoded:
         things, rows = self._things(messages.payloads, dead)
         if self._lines:
             things, count = spread(things)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from streamflow.core.batch import Batch, Mask, Rows, Words
+from streamflow.core.batch import Batch, Mask, Words
 from streamflow.core.connect import Decoded, Decoder, Messages, Trouble
 from streamflow.core.schema import Schema
 from streamflow.formats.columns import Columns
@@ -61,7 +61,9 @@ class Scanner:
         if plain.all():
             return read
         odd = np.flatnonzero(~plain)
-        found = self._rest.decode(_some(messages, odd), lambda i, *why: dead(int(odd[i]), *why))
+        found = self._rest.decode(
+            messages.take(odd.tolist()), lambda i, *why: dead(int(odd[i]), *why)
+        )
         rest = Decoded(found.batch, odd[found.message])
         return _merged(read, rest) if len(read.batch) else rest
 
@@ -139,17 +141,6 @@ class _Keys:
         self.follows = np.arange(1, len(entries) + len(objects) + 1) % len(entries)
         needs = {schema.device: HAS_DEVICE, schema.time: HAS_TIME}
         self.wanted = sum(has for name, has in needs.items() if name not in told)
-
-
-def _some(messages: Messages, rows: Rows) -> Messages:
-    which = rows.tolist()
-    return Messages(
-        [messages.payloads[i] for i in which],
-        [messages.places[i] for i in which],
-        messages.header,
-        messages.arrived,
-        {name: [words[i] for i in which] for name, words in messages.fields.items()},
-    )
 
 
 def _merged(one: Decoded, other: Decoded) -> Decoded:

@@ -195,3 +195,16 @@ def test_any_damage_is_a_reading_or_a_dead_letter_never_an_exception() -> None:
     assert len(rows) + len(dead) == len(payloads)
     assert rows
     assert len({i for i, _, _ in dead}) == len(dead)
+
+
+def test_of_thousands_of_messages_each_keeps_its_own_place() -> None:
+    several = Json(readings=".").decoder(Schema("device", "time", {"t": Sensor()}))
+    payloads = [b'[{"device": "a", "time": %d, "t": %d}]' % (i, i) for i in range(2500)]
+    for i in (3, 1023, 1024, 2499):
+        payloads[i] = b"[" + b" " * i
+    dead: list[int] = []
+    batch, message = several.decode(
+        Messages(payloads, range(2500)), lambda i, reason, byte=None: dead.append(i)
+    )
+    assert dead == [3, 1023, 1024, 2499]
+    assert message.tolist() == batch["t"].tolist() == sorted({*range(2500)}.difference(dead))
