@@ -61,10 +61,11 @@ class Json:
         typed = TypedDecoder(columns, objects, wire, self.lines)
         if self.paths or self.readings or self.lines or not all(map(_PLAIN, schema.fields)):
             return typed
-        from streamflow.formats.scan.scanner import Scanner  # Numba takes a while to import
+        from streamflow.formats.scan.flat import scan  # Numba takes a while to import
+        from streamflow.formats.scan.scanner import Scanner
         from streamflow.formats.scan.words import WORKS
 
-        return Scanner(columns, typed) if WORKS else typed
+        return Scanner(columns, typed, scan, b'"') if WORKS else typed
 
 
 def _untyped(payload: bytes) -> Any:

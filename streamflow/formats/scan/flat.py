@@ -1,4 +1,4 @@
-"""The scan: JSON objects without objects in them, message after message."""
+"""The scan of JSON: objects without objects in them, message after message."""
 
 from __future__ import annotations
 
@@ -7,25 +7,20 @@ from typing import Any
 import numpy as np
 
 from streamflow.core.kernel import kernel, part
+from streamflow.formats.scan.keys import (
+    DEVICE,
+    HAS_DEVICE,
+    HAS_TIME,
+    NO_FIELD,
+    SENSOR,
+    TAG,
+    TIME,
+    is_key,
+)
 from streamflow.formats.scan.moment import NO_DAY, NO_TIME, clock, day, since_1970
 from streamflow.formats.scan.names import find
 from streamflow.formats.scan.text import blank, closing, double, number
 from streamflow.formats.scan.words import byte, word
-
-DEVICE, TIME, SENSOR, TAG = range(4)
-HAS_DEVICE, HAS_TIME = 1, 2
-_NO_FIELD = -1
-
-
-@part
-def _is_key(data: Any, at: int, key: Any, size: int) -> Any:
-    i = 0
-    while size >= 8:
-        if word(data, at + 8 * i) != key[i]:
-            return False
-        size -= 8
-        i += 1
-    return size == 0 or (word(data, at + 8 * i) ^ key[i]) << np.uint64(64 - 8 * size) == 0
 
 
 @part
@@ -91,14 +86,14 @@ def scan(
         while byte(data, at) == 34:
             at += 1
             field = follows[previous]
-            if not _is_key(data, at, keys[field], sizes[field]):
-                field = _NO_FIELD
+            if not is_key(data, at, keys[field], sizes[field]):
+                field = NO_FIELD
                 for one in range(count):
-                    if _is_key(data, at, keys[one], sizes[one]):
+                    if is_key(data, at, keys[one], sizes[one]):
                         field = one
                         follows[previous] = one
                         break
-            kind = _NO_FIELD
+            kind = NO_FIELD
             if field >= 0:
                 previous, kind = field, kinds[field]
                 at += sizes[field]

@@ -9,19 +9,18 @@ import numpy as np
 
 from streamflow.core.batch import Batch, Mask, Rows, Words
 from streamflow.core.connect import Decoded, Decoder, Messages, Trouble
-from streamflow.core.schema import Schema
 from streamflow.formats.columns import Columns
-from streamflow.formats.scan.flat import DEVICE, HAS_DEVICE, HAS_TIME, SENSOR, TAG, TIME, scan
+from streamflow.formats.scan.keys import HAS_DEVICE, HAS_TIME, Keys
 from streamflow.formats.scan.names import Names
 from streamflow.formats.scan.words import PADDING
 
 
 class Scanner:
-    """Decodes JSON messages that are flat, plain objects; another decoder has those that are not.
+    """Decodes messages that are flat, plain objects; another decoder has those that are not.
 
-    Plain is what the scan reads to the same bits: keys and texts in ASCII without escapes, no
-    objects or arrays, a device that is a text, a time in ISO 8601 or a number since 1970, sensors
-    that are numbers or null.
+    Plain is what the scan reads to the same bits: texts in ASCII without escapes, no objects or
+    arrays, a device that is a text, a time in ISO 8601, a number since 1970 or a timestamp of
+    MessagePack, sensors that are numbers or null.
 
     Parameters
     ----------
@@ -29,20 +28,26 @@ class Scanner:
         Of the partition, shared with the other decoder.
     rest
         For the messages that are not plain.
+    scan
+        `flat.scan` or `packed.scan`.
+    after
+        What stands behind a key in a message, and is compared with it: the closing quote of JSON.
+        Without it, the scan knows how long a key is.
     """
 
-    def __init__(self, columns: Columns, rest: Decoder) -> None:
+    def __init__(self, columns: Columns, rest: Decoder, scan: Any, after: bytes = b"") -> None:
         self._columns, self._rest = columns, rest
+        self._read, self._after = scan, after
         self._names = Names()
-        self._keys: dict[frozenset[str], _Keys] = {}
+        self._keys: dict[frozenset[str], Keys] = {}
 
     def decode(self, messages: Messages, dead: Trouble) -> Decoded:
         """All readings of the messages, in order."""
         told = frozenset(messages.fields)
         keys = self._keys.get(told)
         if keys is None:
-            keys = self._keys[told] = _Keys(self._columns.schema, told)
-        if any(None in messages.fields[name] for name in told):
+            keys = self._keys[told] = Keys(self._columns.schema, told, self._after)
+        if not keys.fields or any(None in messages.fields[name] for name in told):
             return self._rest.decode(messages, dead)
         fields, plain = self._scan(messages.payloads, keys)
         read = self._columns.build(fields, np.flatnonzero(plain), messages, dead)
@@ -53,7 +58,7 @@ class Scanner:
         rest = Decoded(found.batch, odd[found.message])
         return _merged(read, rest) if len(read.batch) else rest
 
-    def _scan(self, payloads: Sequence[bytes], keys: _Keys) -> tuple[dict[str, Any], Mask]:
+    def _scan(self, payloads: Sequence[bytes], keys: Keys) -> tuple[dict[str, Any], Mask]:
         """The fields of those that are plain, and which are."""
         n, schema = len(payloads), self._columns.schema
         joined = b"".join([*payloads, PADDING])
@@ -64,7 +69,7 @@ class Scanner:
         plain = np.empty(n, bool)
         names, times = self._names, self._columns.times
         names.update(self._columns.devices)
-        scan(
+        self._read(
             np.frombuffer(joined, np.uint8),
             ends,
             *(keys.keys, keys.sizes, keys.kinds, keys.places, keys.follows, keys.wanted),
@@ -89,33 +94,6 @@ class Scanner:
                 where = spans[k, rows].tolist()
                 fields[tag] = Words.of([joined[a:b].decode() or None for a, b in where])
         return fields, plain
-
-
-class _Keys:
-    """The keys that payloads are to tell, as the scan compares them.
-
-    Parameters
-    ----------
-    told
-        The fields that the transport tells.
-    """
-
-    def __init__(self, schema: Schema, told: frozenset[str]) -> None:
-        kinds = {schema.device: DEVICE, schema.time: TIME} | dict.fromkeys(schema.numeric, SENSOR)
-        kinds |= dict.fromkeys(schema.tags, TAG)
-        place = {name: k for k, name in enumerate(schema.numeric)}
-        place |= {name: k for k, name in enumerate(schema.tags, 1)}
-        self.fields = [name for name in kinds if name not in told]
-        self.kinds = np.array([kinds[name] for name in self.fields])
-        self.places = np.array([place.get(name, 0) for name in self.fields])
-        self.follows = np.append(np.arange(1, len(self.fields)), [0, 0])
-        quoted = [name.encode() + b'"' for name in self.fields]
-        self.sizes = np.array([len(one) for one in quoted])
-        words = -(-int(self.sizes.max(initial=1)) // 8)
-        padded = b"".join(one.ljust(8 * words, b"\0") for one in quoted)
-        self.keys = np.frombuffer(padded, np.uint64).reshape(-1, words)
-        needs = {schema.device: HAS_DEVICE, schema.time: HAS_TIME}
-        self.wanted = sum(has for name, has in needs.items() if name not in told)
 
 
 def _some(messages: Messages, rows: Rows) -> Messages:

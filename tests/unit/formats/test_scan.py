@@ -3,49 +3,18 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streamflow import Json, Messages, Schema, Sensor
-from streamflow.formats.scan.scanner import Scanner
+from streamflow import Json, Messages, Schema
+from tests.unit.formats import scanned
+from tests.unit.formats.scanned import FORMS, KEYS, Refuses, of
 
-SENSORS = {"temperature": Sensor(), "bar": Sensor(names=["pressure"]), "a_long_name": Sensor()}
-FORMS = [
-    Schema("machine", "at", SENSORS, ("site", "firmware")),
-    Schema("machine", "at", SENSORS, ("site",), timezone="Europe/Berlin"),
-    Schema("machine", "at", SENSORS, time_format="epoch_ms"),
-    Schema("machine", "at", SENSORS, time_format="%d.%m.%Y %H:%M"),
-]
-
-
-def decoded(decoder: Any, messages: Messages) -> Any:
-    dead: dict[int, Any] = {}
-    batch, message = decoder.decode(messages, lambda i, *why: dead.setdefault(i, why))
-    quality = {name: flags.tolist() for name, flags in batch.quality.items() if flags.any()}
-    columns = {name: values.view(np.int64).tolist() for name, values in batch.columns.items()}
-    names = [batch.devices[code] for code in batch.device.tolist()]
-    tags = {name: words.list() for name, words in batch.tags.items()}
-    times = batch.time.tolist(), batch.arrived.tolist()
-    return names, times, columns, tags, quality, message.tolist(), sorted(dead.items())
-
-
-def assert_same(schema: Schema, messages: Messages, *more: Messages) -> None:
-    scanner: Any = Json().decoder(schema)
-    other: Any = Json().decoder(schema)
-    assert isinstance(scanner, Scanner)
-    for one in (messages, *more):
-        assert decoded(scanner, one) == decoded(other._rest, one)
-
-
-def of(*payloads: bytes | str) -> Messages:
-    raw = [one.encode() if isinstance(one, str) else one for one in payloads]
-    return Messages(raw, range(len(raw)))
-
-
+assert_same = partial(scanned.assert_same, Json())
 digits = st.text("0123456789", min_size=1, max_size=21)
 numerals = st.builds(
     "".join,
@@ -76,20 +45,7 @@ texts = st.one_of(
 values = st.one_of(
     numerals, doubles, texts, st.sampled_from(["null", "true", "{}", "[1, 2]", "nul", "NaN", ""])
 )
-keys = st.sampled_from(
-    [
-        "machine",
-        "at",
-        "temperature",
-        "bar",
-        "pressure",
-        "a_long_name",
-        "site",
-        "firmware",
-        "ba",
-        "x",
-    ]
-)
+keys = st.sampled_from(KEYS)
 
 
 @st.composite
@@ -188,10 +144,6 @@ def test_what_the_transport_tells_counts_more() -> None:
 
 
 def test_a_plain_message_is_read_by_the_scan_itself() -> None:
-    class Refuses:
-        def decode(self, messages: Messages, dead: Any) -> Any:
-            raise AssertionError(messages.payloads)
-
     decoder: Any = Json().decoder(FORMS[0])
     decoder._rest = Refuses()
     odd = '{ "more" : "text", "site":"n","bar":null,"at":1767593129606,"machine":"p","n":-1.5e3}'
