@@ -50,7 +50,7 @@ def string(data: Any, at: int) -> Any:
     if c >= 0xA0 and c <= 0xBF:
         return at + 1, at + 1 + np.int64(c & 31)
     if c >= 0xD9 and c <= 0xDB:
-        size = 1 << (np.int64(c) - 0xD9)
+        size: Any = 1 << (np.int64(c) - 0xD9)
         at += 1 + size
         return at, at + np.int64(_big(data, at - size, size))
     return at, FAR
@@ -84,7 +84,7 @@ def number(data: Any, at: int) -> Any:
     elif c >= 0x80:
         if c < 0xCC or c > 0xD3:
             return FAR, False, np.int64(0), 0.0
-        size = 1 << np.int64(c & 3)
+        size: Any = 1 << np.int64(c & 3)
         integer = np.int64(_big(data, at, size))
         if c >= 0xD0:
             unused = 64 - 8 * size
@@ -102,7 +102,7 @@ def extension(data: Any, at: int) -> Any:
     if c >= 0xD4 and c <= 0xD8:
         return at + 1, at + 2 + (1 << (np.int64(c) - 0xD4))
     if c >= 0xC7 and c <= 0xC9:
-        size = 1 << (np.int64(c) - 0xC7)
+        size: Any = 1 << (np.int64(c) - 0xC7)
         at += 1 + size
         return at, at + 1 + np.int64(_big(data, at - size, size))
     return at, FAR
@@ -134,7 +134,7 @@ def past(data: Any, at: int) -> Any:
     if c == NIL or c == 0xC2 or c == 0xC3:
         return at + 1
     if c >= 0xC4 and c <= 0xC6:
-        size = 1 << (np.int64(c) - 0xC4)
+        size: Any = 1 << (np.int64(c) - 0xC4)
         return at + 1 + size + np.int64(_big(data, at + 1, size))
     end = string(data, at)[1]
     if end == FAR:
