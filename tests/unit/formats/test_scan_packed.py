@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
+import mmap
 import struct
 from functools import partial
+from itertools import permutations
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.msgpack import Ext
 
-from streamflow import Messages, MsgPack, Schema
+from streamflow import Messages, MsgPack, Schema, Sensor
+from streamflow.formats.scan.keys import Keys
 from tests.unit.formats import scanned
 from tests.unit.formats.scanned import FORMS, KEYS, Refuses, decoded, of
 
@@ -91,7 +96,8 @@ times = st.one_of(
                   r"(\.[0-9]{0,11})?(Z|[+-][0-2][0-9]:[0-6][0-9])?", fullmatch=True),
     st.integers(0, 2 * 10**18),
     st.floats(0, 1e19),
-    st.sampled_from([float(2**63), 9223372036.9, 9223372036854775.0, 99999999999.99998, -0.0]),
+    st.sampled_from([float(2**63), 9223372036.9, 9223372036854775.0, 99999999999.99998, -0.0,
+                     math.nan, math.inf, -math.inf]),
     whole,
     reals,
     stamps,
@@ -242,12 +248,38 @@ def test_what_the_transport_tells_counts_more() -> None:
     )
 
 
-def test_a_key_is_found_though_another_begins_like_it() -> None:
-    schema = Schema(
-        "m", "ma", dict.fromkeys(["mac", "machine1", "machine12", "Größe"], FORMS[0].sensors["bar"])
-    )
-    fields = {"machine12": 1, "machine1": 2, "mac": 3, "ma": 4, "m": "x", "Größe": 5, "mach": 6}
-    assert_same(schema, of(encode(fields), encode(dict(reversed(fields.items())))))
+def test_a_key_is_told_from_one_that_begins_like_it_in_any_order() -> None:
+    sensors = dict.fromkeys(["mac", "machine1", "machine12"], Sensor())
+    fields = {"machine12": 1, "machine1": 2, "mac": 3, "ma": 4, "m": "x", "mach": 6}
+    orders = [encode(dict(order)) for order in permutations(fields.items())]
+    assert_same(Schema("m", "ma", sensors), of(*orders))
+
+
+def test_the_keys_of_a_flow_need_not_be_ascii() -> None:
+    schema = Schema("Gerät", "Zeit", {"Größe": Sensor()})
+    assert_same(schema, of(encode({"Gerät": "a", "Zeit": 0, "Größe": 1.5, "Größ": 2})))
+
+
+def test_nothing_is_read_past_the_padding() -> None:
+    page = mmap.PAGESIZE
+    pages = np.frombuffer(mmap.mmap(-1, 2 * page), np.uint8)
+    forbidden = ctypes.c_void_p(pages.ctypes.data + page)  # a load there ends the process
+    assert ctypes.CDLL(None).mprotect(forbidden, page, 0) == 0
+    decoder: Any = MsgPack().decoder(FORMS[0])
+    scan = decoder._read
+
+    def at_the_end_of_the_page(data: Any, *more: Any) -> None:
+        place = pages[page - len(data) : page]
+        place[:] = data
+        scan(place, *more)
+
+    decoder._read = at_the_end_of_the_page
+    keys = Keys(FORMS[0], frozenset(), b"")
+    for raw in OTHERS:
+        for at in range(len(raw) + 1):
+            for head in (0xA9, *range(0xC4, 0xE0)):
+                for more in (b"", b"\x0c", b"\x0c\xff", b"\x7f" * 4, b"\xff" * 4):
+                    decoder._scan([raw[:at] + bytes([head]) + more], keys)
 
 
 def test_a_plain_message_is_read_by_the_scan_itself() -> None:
