@@ -44,15 +44,15 @@ class Form:
     pack: Callable[[Any], bytes]
     shape: str = "flat"
     epoch: bool = False
-    floor: float | None = 2.0
+    floor: float | None = 3.0
 
 
 _PATHS = {name: f"data.{name}" for name in SENSORS}
 FORMS: Mapping[str, Form] = {
     "JSON, ISO 8601": Form(Json(), orjson.dumps),
-    "JSON, epoch ms": Form(Json(), orjson.dumps, epoch=True, floor=1.7),
+    "JSON, epoch ms": Form(Json(), orjson.dumps, epoch=True),
     "MessagePack, ISO 8601": Form(MsgPack(), msgspec.msgpack.encode),
-    "MessagePack, epoch ms": Form(MsgPack(), msgspec.msgpack.encode, epoch=True, floor=1.5),
+    "MessagePack, epoch ms": Form(MsgPack(), msgspec.msgpack.encode, epoch=True),
     "JSON, nested": Form(Json(paths=_PATHS), orjson.dumps, "nested", floor=None),
     f"JSON, {TOGETHER} readings": Form(Json(readings="sent"), orjson.dumps, "several", floor=None),
 }

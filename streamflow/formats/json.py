@@ -62,10 +62,11 @@ class Json:
         keys = {key for path in objects.paths.values() for key in path}
         if self.readings or self.lines or not all(map(_PLAIN, keys)):
             return typed
-        from streamflow.formats.scan.scanner import Scanner  # Numba takes a while to import
+        from streamflow.formats.scan.flat import scan  # Numba takes a while to import
+        from streamflow.formats.scan.scanner import Scanner
         from streamflow.formats.scan.words import WORKS
 
-        return Scanner(columns, objects.paths, typed) if WORKS else typed
+        return Scanner(columns, objects.paths, typed, scan, b'"') if WORKS else typed
 
 
 def _untyped(payload: bytes) -> Any:

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from msgspec.msgpack import Ext
 
+from streamflow.core.connect import Decoder
 from streamflow.core.schema import Schema
 from streamflow.formats.columns import Columns
 from streamflow.formats.objects import Objects
@@ -41,12 +42,20 @@ class MsgPack:
     paths: Mapping[str, str] = field(default_factory=dict)
     readings: str = ""
 
-    def decoder(self, schema: Schema) -> TypedDecoder:
+    def decoder(self, schema: Schema) -> Decoder:
         """A decoder for one partition; FlowError if a path makes no sense."""
         time = str | int | float | Ext | None  # as Ext it keeps its ns
         objects = Objects(schema, self.paths, self.readings, "a MessagePack", time)
         wire = Wire("MessagePack", msgspec.msgpack.Decoder, _untyped, _times)
-        return TypedDecoder(Columns(schema), objects, wire)
+        columns = Columns(schema)
+        typed = TypedDecoder(columns, objects, wire)
+        if self.paths or self.readings:
+            return typed
+        from streamflow.formats.scan.packed import scan  # Numba takes a while to import
+        from streamflow.formats.scan.scanner import Scanner
+        from streamflow.formats.scan.words import WORKS
+
+        return Scanner(columns, objects.paths, typed, scan) if WORKS else typed
 
 
 def _untyped(payload: bytes) -> Any:

@@ -1,1 +1,1 @@
-"""Scan: flat JSON objects straight into columns, by a kernel. What is odd goes to msgspec."""
+"""Scan: flat messages straight into columns, by a kernel. What is odd goes to msgspec."""

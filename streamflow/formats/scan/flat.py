@@ -1,4 +1,4 @@
-"""The scan: JSON objects, message after message."""
+"""The scan of JSON: objects, message after message."""
 
 from __future__ import annotations
 
@@ -7,33 +7,28 @@ from typing import Any
 import numpy as np
 
 from streamflow.core.kernel import kernel, part
+from streamflow.formats.scan.keys import (
+    DEVICE,
+    HAS_DEVICE,
+    HAS_TIME,
+    NO_FIELD,
+    OBJECT,
+    SENSOR,
+    TAG,
+    TIME,
+    is_key,
+)
 from streamflow.formats.scan.moment import NO_DAY, NO_TIME, clock, day, since_1970
 from streamflow.formats.scan.names import find
 from streamflow.formats.scan.text import blank, closing, double, number
 from streamflow.formats.scan.words import byte, word
 
-DEVICE, TIME, SENSOR, TAG, OBJECT = range(5)
-HAS_DEVICE, HAS_TIME = 1, 2
-MOST_OBJECTS = 62
-"""Which objects have been seen in a message is kept as bits of an int64."""
-_NO_FIELD = -1
 _OTHER, _ARRAY = -1, -2
 """An object of which nothing is wanted, and an array."""
 _DEEP = 32
 _NULL, _TRUE, _FALSE = (
     np.uint64(int.from_bytes(text, "little")) for text in (b"null", b"true", b"false")
 )
-
-
-@part
-def _is_key(data: Any, at: int, key: Any, size: int) -> Any:
-    i = 0
-    while size >= 8:
-        if word(data, at + 8 * i) != key[i]:
-            return False
-        size -= 8
-        i += 1
-    return size == 0 or (word(data, at + 8 * i) ^ key[i]) << np.uint64(64 - 8 * size) == 0
 
 
 @part
@@ -110,7 +105,7 @@ def scan(
             good = False
             at = blank(data, at)
             first = byte(data, at)
-            kind, field = _NO_FIELD, _NO_FIELD
+            kind, field = NO_FIELD, NO_FIELD
             if opened and first == (93 if node == _ARRAY else 125):
                 first = 0
             elif node != _ARRAY:
@@ -119,10 +114,10 @@ def scan(
                 at += 1
                 if node >= 0:
                     field = follows[previous]
-                    if nodes[field] != node or not _is_key(data, at, keys[field], sizes[field]):
-                        field = _NO_FIELD
+                    if nodes[field] != node or not is_key(data, at, keys[field], sizes[field]):
+                        field = NO_FIELD
                         for one in range(count):
-                            if nodes[one] == node and _is_key(data, at, keys[one], sizes[one]):
+                            if nodes[one] == node and is_key(data, at, keys[one], sizes[one]):
                                 field = one
                                 follows[previous] = one
                                 break

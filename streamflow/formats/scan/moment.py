@@ -95,12 +95,25 @@ def since_1970(digits: int, power: int, negative: bool, whole: bool, unit: int) 
     if negative:
         return NO_TIME
     if whole:
-        if unit == 0:
-            unit = _unit(digits)
-        return digits * unit if digits <= _MOST // unit else NO_TIME
-    if digits > EXACT:
+        return of_integer(digits, unit)
+    return of_double(double(digits, power, False), unit) if digits <= EXACT else NO_TIME
+
+
+@part
+def of_integer(value: int, unit: int) -> Any:
+    """As `since_1970`, of an integer."""
+    if value < 0:
         return NO_TIME
-    value = double(digits, power, False)
+    if unit == 0:
+        unit = _unit(value)
+    return value * unit if value <= _MOST // unit else NO_TIME
+
+
+@part
+def of_double(value: float, unit: int) -> Any:
+    """As `since_1970`, of a double."""
+    if not value >= 0:
+        return NO_TIME
     if unit == 0:
         unit = _unit(value)
     if value >= _MOST // unit:

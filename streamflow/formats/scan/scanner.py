@@ -9,29 +9,19 @@ import numpy as np
 
 from streamflow.core.batch import Batch, Mask, Words
 from streamflow.core.connect import Decoded, Decoder, Messages, Trouble
-from streamflow.core.schema import Schema
 from streamflow.formats.columns import Columns
-from streamflow.formats.scan.flat import (
-    DEVICE,
-    HAS_DEVICE,
-    HAS_TIME,
-    OBJECT,
-    SENSOR,
-    TAG,
-    TIME,
-    scan,
-)
+from streamflow.formats.scan.keys import HAS_DEVICE, HAS_TIME, Keys
 from streamflow.formats.scan.names import Names
 from streamflow.formats.scan.words import PADDING
 from streamflow.formats.struct import Path
 
 
 class Scanner:
-    """Decodes JSON messages that are plain objects; another decoder has those that are not.
+    """Decodes messages that are plain objects; another decoder has those that are not.
 
-    Plain is what the scan reads to the same bits: keys and texts in ASCII without escapes, a
-    device that is a text, a time in ISO 8601 or a number since 1970, sensors that are numbers or
-    null.
+    Plain is what the scan reads to the same bits: texts in ASCII without escapes, a device that is
+    a text, a time in ISO 8601, a number since 1970 or a timestamp of MessagePack, sensors that are
+    numbers or null; in MessagePack, no objects or arrays.
 
     Parameters
     ----------
@@ -41,20 +31,33 @@ class Scanner:
         Where each field stands.
     rest
         For the messages that are not plain.
+    scan
+        `flat.scan` or `packed.scan`.
+    after
+        What stands behind a key in a message, and is compared with it: the closing quote of JSON.
+        Without it, the scan knows how long a key is.
     """
 
-    def __init__(self, columns: Columns, paths: Mapping[str, Path], rest: Decoder) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        paths: Mapping[str, Path],
+        rest: Decoder,
+        scan: Any,
+        after: bytes = b"",
+    ) -> None:
         self._columns, self._paths, self._rest = columns, paths, rest
+        self._read, self._after = scan, after
         self._names = Names()
-        self._keys: dict[frozenset[str], _Keys] = {}
+        self._keys: dict[frozenset[str], Keys] = {}
 
     def decode(self, messages: Messages, dead: Trouble) -> Decoded:
         """All readings of the messages, in order."""
         told = frozenset(messages.fields)
         keys = self._keys.get(told)
         if keys is None:
-            keys = self._keys[told] = _Keys(self._columns.schema, self._paths, told)
-        if any(None in messages.fields[name] for name in told):
+            keys = self._keys[told] = Keys(self._columns.schema, self._paths, told, self._after)
+        if not keys.usable or any(None in messages.fields[name] for name in told):
             return self._rest.decode(messages, dead)
         fields, plain = self._scan(messages.payloads, keys)
         read = self._columns.build(fields, np.flatnonzero(plain), messages, dead)
@@ -67,7 +70,7 @@ class Scanner:
         rest = Decoded(found.batch, odd[found.message])
         return _merged(read, rest) if len(read.batch) else rest
 
-    def _scan(self, payloads: Sequence[bytes], keys: _Keys) -> tuple[dict[str, Any], Mask]:
+    def _scan(self, payloads: Sequence[bytes], keys: Keys) -> tuple[dict[str, Any], Mask]:
         """The fields of those that are plain, and which are."""
         n, schema = len(payloads), self._columns.schema
         joined = b"".join([*payloads, PADDING])
@@ -78,7 +81,7 @@ class Scanner:
         plain = np.empty(n, bool)
         names, times = self._names, self._columns.times
         names.update(self._columns.devices)
-        scan(
+        self._read(
             np.frombuffer(joined, np.uint8),
             ends,
             *(keys.keys, keys.sizes, keys.kinds, keys.places, keys.nodes, keys.follows),
@@ -104,43 +107,6 @@ class Scanner:
                 where = spans[k, rows].tolist()
                 fields[tag] = Words.of([joined[a:b].decode() or None for a, b in where])
         return fields, plain
-
-
-class _Keys:
-    """The keys that payloads are to tell, as the scan compares them.
-
-    Parameters
-    ----------
-    told
-        The fields that the transport tells.
-    """
-
-    def __init__(self, schema: Schema, paths: Mapping[str, Path], told: frozenset[str]) -> None:
-        kinds = {schema.device: DEVICE, schema.time: TIME} | dict.fromkeys(schema.numeric, SENSOR)
-        kinds |= dict.fromkeys(schema.tags, TAG)
-        place = {name: k for k, name in enumerate(schema.numeric)}
-        place |= {name: k for k, name in enumerate(schema.tags, 1)}
-        self.fields = [name for name in kinds if name not in told]
-        objects: dict[Path, int] = {(): 0}
-        entries: list[tuple[str, int, int, int]] = []
-        """Key, kind, place, number of the object around."""
-        for name in self.fields:
-            path = paths[name]
-            for depth in range(1, len(path)):
-                if path[:depth] not in objects:
-                    number = objects[path[:depth]] = len(objects)
-                    entries.append((path[depth - 1], OBJECT, number, objects[path[: depth - 1]]))
-            entries.append((path[-1], kinds[name], place.get(name, 0), objects[path[:-1]]))
-        quoted = [key.encode() + b'"' for key, *_ in entries]
-        self.sizes = np.array([len(one) for one in quoted])
-        words = -(-int(self.sizes.max(initial=1)) // 8)
-        padded = b"".join(one.ljust(8 * words, b"\0") for one in quoted)
-        self.keys = np.frombuffer(padded, np.uint64).reshape(-1, words)
-        table = np.array([entry[1:] for entry in entries], np.int64).reshape(-1, 3)
-        self.kinds, self.places, self.nodes = table.T.copy()
-        self.follows = np.arange(1, len(entries) + len(objects) + 1) % len(entries)
-        needs = {schema.device: HAS_DEVICE, schema.time: HAS_TIME}
-        self.wanted = sum(has for name, has in needs.items() if name not in told)
 
 
 def _merged(one: Decoded, other: Decoded) -> Decoded:

@@ -48,3 +48,34 @@ def _lowest(typing_context: Any, bits: Any) -> Any:  # noqa: ARG001
 
 lowest: Any = _lowest
 """`lowest(bits)`: the number of the lowest bit that is set; there is one."""
+
+
+@intrinsic
+def _swapped(typing_context: Any, bits: Any) -> Any:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.bswap(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
+swapped: Any = _swapped
+"""`swapped(bits)`: the same eight bytes, the lowest of them highest."""
+
+
+def _real(bits: int, form: Any, kind: Any) -> Any:
+    @intrinsic
+    def real(typing_context: Any, bits_of: Any) -> Any:  # noqa: ARG001
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+            whole = ir.IntType(bits)
+            low = arguments[0] if bits == 64 else builder.trunc(arguments[0], whole)
+            return builder.bitcast(low, form)
+
+        return kind(types.uint64), generate
+
+    return real
+
+
+single = _real(32, ir.FloatType(), types.float32)
+"""`single(bits)`: the float32 of the lower four bytes."""
+double = _real(64, ir.DoubleType(), types.float64)
+"""`double(bits)`: the float64 of these bytes."""

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streamflow import Json, Messages, Schema, Sensor
-from streamflow.formats.scan.scanner import Scanner
+from streamflow import Json, Messages, Schema
+from tests.unit.formats import scanned
+from tests.unit.formats.scanned import FORMS, KEYS, SENSORS, Refuses, of
 
-SENSORS = {"temperature": Sensor(), "bar": Sensor(names=["pressure"]), "a_long_name": Sensor()}
-FORMS = [
-    Schema("machine", "at", SENSORS, ("site", "firmware")),
-    Schema("machine", "at", SENSORS, ("site",), timezone="Europe/Berlin"),
-    Schema("machine", "at", SENSORS, time_format="epoch_ms"),
-    Schema("machine", "at", SENSORS, time_format="%d.%m.%Y %H:%M"),
-]
-
-
-WHOLE = '{"machine": "pump-1", "at": "2026-01-05T06:00:00.250Z", "temperature": 20.5, "bar": 1}'
+assert_same = partial(scanned.assert_same, Json())
 NESTED = Json(
     paths={
         "machine": "head.id",
@@ -31,35 +23,7 @@ NESTED = Json(
         "site": "head.where.site",
     }
 )
-
-
-def decoded(decoder: Any, messages: Messages) -> Any:
-    dead: dict[int, Any] = {}
-    batch, message = decoder.decode(messages, lambda i, *why: dead.setdefault(i, why))
-    quality = {name: flags.tolist() for name, flags in batch.quality.items() if flags.any()}
-    columns = {name: values.view(np.int64).tolist() for name, values in batch.columns.items()}
-    names = [batch.devices[code] for code in batch.device.tolist()]
-    tags = {name: words.list() for name, words in batch.tags.items()}
-    times = batch.time.tolist(), batch.arrived.tolist()
-    return names, times, columns, tags, quality, message.tolist(), sorted(dead.items())
-
-
-def assert_same(
-    schema: Schema, messages: Messages, *more: Messages, form: Json | None = None
-) -> None:
-    form = form or Json()
-    scanner: Any = form.decoder(schema)
-    other: Any = form.decoder(schema)
-    assert isinstance(scanner, Scanner)
-    for one in (messages, *more):
-        assert decoded(scanner, one) == decoded(other._rest, one)
-
-
-def of(*payloads: bytes | str) -> Messages:
-    raw = [one.encode() if isinstance(one, str) else one for one in payloads]
-    return Messages(raw, range(len(raw)))
-
-
+SITED = Schema("machine", "at", SENSORS, ("site",))
 digits = st.text("0123456789", min_size=1, max_size=21)
 numerals = st.builds(
     "".join,
@@ -90,20 +54,7 @@ texts = st.one_of(
 values = st.one_of(
     numerals, doubles, texts, st.sampled_from(["null", "true", "{}", "[1, 2]", "nul", "NaN", ""])
 )
-keys = st.sampled_from(
-    [
-        "machine",
-        "at",
-        "temperature",
-        "bar",
-        "pressure",
-        "a_long_name",
-        "site",
-        "firmware",
-        "ba",
-        "x",
-    ]
-)
+keys = st.sampled_from(KEYS)
 
 
 @st.composite
@@ -146,6 +97,9 @@ def test_a_time_is_the_same(schema: Schema, time: str) -> None:
     assert_same(schema, of(f'{{"machine": "a", "at": {time}, "bar": 1}}'))
 
 
+WHOLE = '{"machine": "pump-1", "at": "2026-01-05T06:00:00.250Z", "temperature": 20.5, "bar": 1}'
+
+
 nests = st.recursive(
     st.one_of(values, times),
     lambda inner: st.one_of(
@@ -164,7 +118,6 @@ nests = st.recursive(
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["head", "data", "at", "x"]), nests), max_size=5), times)
 def test_nested_fields_and_all_that_is_not_wanted(extra: list[tuple[str, str]], time: str) -> None:
-    schema = Schema("machine", "at", SENSORS, ("site",))
     whole = (
         '"head": {"id": "pump-1", "where": {"site": "n"}}, "data": {"air": {"t": 4.5}, "bar": 1}'
     )
@@ -173,13 +126,12 @@ def test_nested_fields_and_all_that_is_not_wanted(extra: list[tuple[str, str]], 
     batch = of(
         f'{{{whole}, "at": {time}{more}}}', f'{{{first}"at": {time}, {whole}}}', f"{{{more[2:]}}}"
     )
-    assert_same(schema, batch, form=NESTED)
+    scanned.assert_same(NESTED, SITED, batch)
 
 
 def test_an_object_that_comes_twice_counts_as_it_comes_last() -> None:
-    schema = Schema("machine", "at", SENSORS, ("site",))
     twice = '{"head": {"id": "a"}, "at": 0, "data": {"bar": 1}, "data": {"air": {"t": 2}}}'
-    assert_same(schema, of(twice), form=NESTED)
+    scanned.assert_same(NESTED, SITED, of(twice))
 
 
 @pytest.mark.parametrize("deep", [5, 31, 32, 33, 2000])
@@ -243,10 +195,6 @@ def test_what_the_transport_tells_counts_more() -> None:
 
 
 def test_a_plain_message_is_read_by_the_scan_itself() -> None:
-    class Refuses:
-        def decode(self, messages: Messages, dead: Any) -> Any:
-            raise AssertionError(messages.payloads)
-
     decoder: Any = Json().decoder(FORMS[0])
     decoder._rest = Refuses()
     odd = '{ "more" : "text", "site":"n","bar":null,"at":1767593129606,"machine":"p","n":-1.5e3}'
@@ -257,7 +205,7 @@ def test_a_plain_message_is_read_by_the_scan_itself() -> None:
     assert decoder.decode(of(more), print).batch["bar"].tolist() == [7.0]
     with pytest.raises(AssertionError, match="extra"):
         decoder.decode(of('{"machine": "a", "at": 0, "extra": "\\u00e9"}'), print)
-    nested: Any = NESTED.decoder(Schema("machine", "at", SENSORS, ("site",)))
+    nested: Any = NESTED.decoder(SITED)
     nested._rest = Refuses()
     deep = '{"at": 0, "data": {"air": {"t": 1.5}}, "head": {"id": "a", "where": {"site": "n"}}}'
     batch = nested.decode(of(deep, deep), print).batch
