@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,8 +16,6 @@ from streamflow.formats.typed import TypedDecoder, Wire
 
 _BOM = b"\xef\xbb\xbf"
 _ANY = msgspec.json.Decoder()
-_PLAIN = re.compile(r'[^"\\\x00-\x1f]*').fullmatch
-"""Of a key: whether it stands in a message as it is."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +56,7 @@ class Json:
         objects, columns = Objects(schema, self.paths, self.readings, "a JSON"), Columns(schema)
         wire = Wire("JSON", msgspec.json.Decoder, _untyped)
         typed = TypedDecoder(columns, objects, wire, self.lines)
-        keys = {key for path in objects.paths.values() for key in path}
-        if self.readings or self.lines or not all(map(_PLAIN, keys)):
+        if self.readings or self.lines:
             return typed
         from streamflow.formats.scan.flat import scan  # Numba takes a while to import
         from streamflow.formats.scan.scanner import Scanner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import GenericAlias
 from typing import Any
@@ -11,6 +12,7 @@ import msgspec
 from streamflow.errors import FlowError
 
 Path = tuple[str, ...]
+_PLAIN = re.compile(r'[^"\\\x00-\x1f]*').fullmatch
 
 
 class StructType:
@@ -33,6 +35,12 @@ class StructType:
         nodes: dict[str, dict[str, tuple[Path, Any]]] = {}
         for name, (path, type_) in leaves.items():
             nodes.setdefault(path[0], {})[name] = (path[1:], type_)
+        for key in nodes:
+            if not _PLAIN(key):
+                raise FlowError(
+                    f"no field can stand at {key!r}: a key has no quotes, backslashes or control "
+                    f"characters; give it another path"
+                )
         self.attributes: dict[str, str] = {}
         """Name -> the attribute that holds it, with dots between."""
         self._parts: dict[str, StructType | None] = {}

@@ -34,6 +34,7 @@ class Names:
         self.start = np.zeros(64, np.int64)
         self.size = np.zeros(64, np.int64)
         self._count = self._end = 0
+        _enter(self.table, self.text, self.start, self.size, 0, 0)  # so that warm compiles it
 
     def update(self, names: Sequence[str]) -> None:
         """Take in what the list has grown by."""

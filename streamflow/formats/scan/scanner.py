@@ -48,12 +48,14 @@ class Scanner:
     ) -> None:
         self._columns, self._paths, self._rest = columns, paths, rest
         self._read, self._after = scan, after
+        schema = columns.schema
+        self._tellable = frozenset((schema.device, schema.time, *schema.tags))
         self._names = Names()
         self._keys: dict[frozenset[str], Keys] = {}
 
     def decode(self, messages: Messages, dead: Trouble) -> Decoded:
         """All readings of the messages, in order."""
-        told = frozenset(messages.fields)
+        told = self._tellable.intersection(messages.fields)
         keys = self._keys.get(told)
         if keys is None:
             keys = self._keys[told] = Keys(self._columns.schema, self._paths, told, self._after)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from streamflow import Json, Messages, Schema, Sensor
+from streamflow.errors import FlowError
 
 SCHEMA = Schema("device", "time", {"t": Sensor(), "p": Sensor()}, ("site",))
 GOOD = b'{"device":"a","time":1,"t":1.5,"p":2,"site":"north"}'
@@ -208,3 +209,9 @@ def test_of_thousands_of_messages_each_keeps_its_own_place() -> None:
     )
     assert dead == [3, 1023, 1024, 2499]
     assert message.tolist() == batch["t"].tolist() == sorted({*range(2500)}.difference(dead))
+
+
+def test_a_key_that_no_message_can_hold_as_it_is_is_an_error() -> None:
+    for name in ('a"b', "a\\b", "a\n"):
+        with pytest.raises(FlowError, match="no field can stand at"):
+            Json().decoder(Schema("device", "time", {name: Sensor()}))

@@ -190,6 +190,7 @@ def test_what_the_transport_tells_counts_more() -> None:
         {"machine": ["x", "y", "z"], "at": ["2026-01-05T06:00:00Z"] * 3},
         {"machine": ["x", None, "z"]},
         {"site": ["n", "s", "w"], "colour": ["r", "g", "b"]},
+        {"bar": ["1", "2", "3"]},
     ):
         assert_same(FORMS[0], Messages(payloads, range(3), fields=told))
 
