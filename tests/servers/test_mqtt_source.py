@@ -246,7 +246,7 @@ def test_what_the_broker_drops_is_counted_and_told(
     again = open_(source(broker), position)
     until(lambda: (again.poll(), again.counts()["broker_dropped"])[1])
     assert again.counts()["broker_dropped"] > 100
-    assert "raise its max_queued_messages" in caplog.text
+    until(lambda: "raise its max_queued_messages" in caplog.text)
     observe(
         "MQTT: a broker with max_queued_messages 10 drops what comes while the flow is down",
         "the loss is counted and told",
