@@ -1,1 +1,1 @@
-"""Scan: flat messages straight into columns, by a kernel. What is odd goes to msgspec."""
+"""Scan: messages straight into columns, by kernels. What is odd goes to msgspec."""
