@@ -177,16 +177,19 @@ def _run(  # type: ignore[no-untyped-def]
                 prefetch(share, after, base + leaf[other, t])
                 place += width + width
                 base += width
-        if not known and kind >= 0:
-            for t in range(trees):
-                at, first = (kind * trees + t) * (leaves - 1), (2 * t + int(latest)) * leaves
-                leaf[turn, t] = _walk(
-                    features, thresholds, at, height, x, here, i, mass, row, first
-                )
         out[i] = 0.0
-        if filled[row]:
+        # Of a reading without any sensor nobody asks the score: it is there to be learned.
+        some = known
+        for j in range(sensors):
+            some = some or here[i, j]
+        if filled[row] and some:
             total, base = np.int64(0), np.uint64(0)
             for t in range(trees):
+                if not known:
+                    at, first = (kind * trees + t) * (leaves - 1), (2 * t + int(latest)) * leaves
+                    leaf[turn, t] = _walk(
+                        features, thresholds, at, height, x, here, i, mass, row, first
+                    )
                 total += np.int64(share[row, base + leaf[turn, t]])
                 base += width
             out[i] = 1.0 - (2 * total + trees * window) / top
