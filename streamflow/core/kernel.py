@@ -33,5 +33,8 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 
 def part(function: Callable[..., Any]) -> Any:
-    """A function that the kernels of the same file call: Numba looks for changes in that only."""
+    """A function that kernels call.
+
+    Numba looks for changes in a kernel's own file only: touch that when a part elsewhere changes.
+    """
     return njit(nogil=True, error_model="numpy")(function)

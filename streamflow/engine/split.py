@@ -13,6 +13,8 @@ from streamflow.core.batch import Batch
 from streamflow.engine.intake import Parcel
 
 Addressed = tuple[str, Parcel]
+MOST_SHARDS = 2**16
+"""A shard's number fits 16 bits, which NumPy sorts without comparing."""
 END = np.iinfo(np.int64).max
 """The time to which a partition has come that has ended."""
 

@@ -19,6 +19,7 @@ from streamflow.engine.local import Progress, replay
 from streamflow.engine.plan import Part, Plan, plan
 from streamflow.engine.result import Result
 from streamflow.engine.rows import Batches, Rows
+from streamflow.engine.split import MOST_SHARDS
 from streamflow.errors import FlowError, StreamflowError
 from streamflow.flow.registry import file_source
 from streamflow.formats.times import TimeParser
@@ -90,8 +91,10 @@ class Flow:
             raise FlowError(f'flow {self.name!r}: give sensors=["temperature", ...], at least one')
         if not 0 <= self.fault_limit <= 1:
             raise FlowError(f"flow {self.name!r}: fault_limit={self.fault_limit}; a share, 0 to 1")
-        if self.shards < 1:
-            raise FlowError(f"flow {self.name!r}: shards={self.shards}; at least 1")
+        if not 1 <= self.shards <= MOST_SHARDS:
+            raise FlowError(
+                f"flow {self.name!r}: shards={self.shards}; at least 1, at most {MOST_SHARDS:,}"
+            )
         if isinstance(self.tags, str):
             raise FlowError(f'flow {self.name!r}: give tags=["{self.tags}"], a list')
         if not isinstance(self.sensors, Mapping):

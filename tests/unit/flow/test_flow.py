@@ -83,6 +83,7 @@ def test_sensors_may_be_names_only() -> None:
         ({"sensors": ['a"b']}, "cannot name a field"),
         ({"sensors": ["a\nb"]}, "cannot name a field"),
         ({"shards": 0}, "shards=0; at least 1"),
+        ({"shards": 65_537}, "shards=65537; at least 1, at most 65,536"),
         ({"fault_limit": 10}, "fault_limit=10; a share, 0 to 1"),
         ({"timezone": "Mars"}, "no time zone 'Mars'; write it like Europe/Berlin or UTC"),
     ],
